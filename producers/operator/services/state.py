@@ -1,0 +1,208 @@
+"""`.backroom/services.json`: what `backroom services up` started, and where its data lies.
+
+The file is also how every other command finds the services when no environment variable names them
+(`worker.settings`), so its first four keys are public: ``database_url``, ``amqp_url``, ``secret_key``,
+``management``. It holds passwords and is readable by its owner only.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from producers.operator.services.ports import LOOPBACK
+from producers.operator.services.process import Identity
+
+DIRECTORY = ".backroom"
+FILE = "services.json"
+
+USER = "backroom"
+"""The one user of both services."""
+
+DATABASE = "backroom"
+VIRTUAL_HOST = "backroom"
+
+
+class Means(StrEnum):
+    """What carries the services."""
+
+    LOCAL = "local"
+    """Programs of this machine, started by us."""
+
+    COMPOSE = "compose"
+    """Containers, started through Docker Compose."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresState:
+    """The private PostgreSQL."""
+
+    port: int
+    password: str
+    directory: Path
+    """Its data, log and settings; removed by `down --delete-data`."""
+
+    version: str
+    server: Identity | None = None
+    """None while it is stopped, and always where a container carries it."""
+
+    @property
+    def url(self) -> str:
+        """Where clients find it, password included."""
+        return f"postgresql://{USER}:{self.password}@{LOOPBACK}:{self.port}/{DATABASE}"
+
+
+@dataclass(frozen=True, slots=True)
+class RabbitmqState:
+    """The private RabbitMQ."""
+
+    port: int
+    distribution_port: int
+    """Where its own command-line tool talks to the node."""
+
+    epmd_port: int
+    """Of the Erlang port mapper that belongs to this node alone."""
+
+    node: str
+    """The node's name. Its data belongs to that name, so it never changes."""
+
+    password: str
+    cookie: str
+    """The secret its command-line tool shows to the node."""
+
+    directory: Path
+    version: str
+    server: Identity | None = None
+    epmd: Identity | None = None
+
+    @property
+    def url(self) -> str:
+        """Where clients find it, password included."""
+        return self.url_of(VIRTUAL_HOST)
+
+    def url_of(self, virtual_host: str) -> str:
+        """The same broker, another virtual host."""
+        return f"amqp://{USER}:{self.password}@{LOOPBACK}:{self.port}/{virtual_host}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesState:
+    """Both services of one checkout."""
+
+    means: Means
+    secret_key: str
+    """The Fernet key made for this checkout; encrypts the shops' secrets at rest."""
+
+    postgres: PostgresState
+    rabbitmq: RabbitmqState
+
+    @property
+    def database_url(self) -> str:
+        """`BACKROOM_DATABASE_URL` of this checkout."""
+        return self.postgres.url
+
+    @property
+    def amqp_url(self) -> str:
+        """`BACKROOM_AMQP_URL` of this checkout."""
+        return self.rabbitmq.url
+
+
+def directory_of(root: Path) -> Path:
+    """Where the private services of the checkout at ``root`` live."""
+    return root / DIRECTORY
+
+
+def load(root: Path) -> ServicesState | None:
+    """The recorded state, or None if `services up` never ran here (or its data was deleted)."""
+    try:
+        document = json.loads((directory_of(root) / FILE).read_text())
+    except FileNotFoundError:
+        return None
+    return _decode(document)
+
+
+def save(root: Path, state: ServicesState, *, up: bool) -> None:
+    """Write the state so that a reader sees the old or the new file, never half of one."""
+    path = directory_of(root) / FILE
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        json.dump(_encode(state, up=up), file, indent=2)
+        file.write("\n")
+    draft.replace(path)
+
+
+def forget(root: Path) -> None:
+    """Remove the file; the next `services up` starts from nothing."""
+    (directory_of(root) / FILE).unlink(missing_ok=True)
+
+
+def _encode(state: ServicesState, *, up: bool) -> dict[str, Any]:
+    postgres, rabbitmq = state.postgres, state.rabbitmq
+    return {
+        "database_url": state.database_url,
+        "amqp_url": state.amqp_url,
+        "secret_key": state.secret_key,
+        "management": None,
+        "state": "up" if up else "down",
+        "means": state.means.value,
+        "services": {
+            "postgres": {
+                "port": postgres.port,
+                "password": postgres.password,
+                "directory": str(postgres.directory),
+                "version": postgres.version,
+                "server": _encode_identity(postgres.server),
+            },
+            "rabbitmq": {
+                "port": rabbitmq.port,
+                "distribution_port": rabbitmq.distribution_port,
+                "epmd_port": rabbitmq.epmd_port,
+                "node": rabbitmq.node,
+                "password": rabbitmq.password,
+                "cookie": rabbitmq.cookie,
+                "directory": str(rabbitmq.directory),
+                "version": rabbitmq.version,
+                "server": _encode_identity(rabbitmq.server),
+                "epmd": _encode_identity(rabbitmq.epmd),
+            },
+        },
+    }
+
+
+def _decode(document: dict[str, Any]) -> ServicesState:
+    postgres, rabbitmq = document["services"]["postgres"], document["services"]["rabbitmq"]
+    return ServicesState(
+        means=Means(document["means"]),
+        secret_key=document["secret_key"],
+        postgres=PostgresState(
+            port=postgres["port"],
+            password=postgres["password"],
+            directory=Path(postgres["directory"]),
+            version=postgres["version"],
+            server=_decode_identity(postgres["server"]),
+        ),
+        rabbitmq=RabbitmqState(
+            port=rabbitmq["port"],
+            distribution_port=rabbitmq["distribution_port"],
+            epmd_port=rabbitmq["epmd_port"],
+            node=rabbitmq["node"],
+            password=rabbitmq["password"],
+            cookie=rabbitmq["cookie"],
+            directory=Path(rabbitmq["directory"]),
+            version=rabbitmq["version"],
+            server=_decode_identity(rabbitmq["server"]),
+            epmd=_decode_identity(rabbitmq["epmd"]),
+        ),
+    )
+
+
+def _encode_identity(identity: Identity | None) -> dict[str, Any] | None:
+    return None if identity is None else {"pid": identity.pid, "started": identity.started}
+
+
+def _decode_identity(document: dict[str, Any] | None) -> Identity | None:
+    return None if document is None else Identity(document["pid"], document["started"])
