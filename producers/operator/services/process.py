@@ -16,9 +16,12 @@ from pathlib import Path
 
 _POLL_SECONDS = 0.05
 
-# Prints the pid of the process it leaves behind: that one belongs to init, so no zombie and no open
-# pipe ties it to us. Output goes to the file named by $1.
-_DETACH = 'log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!'
+# Prints the pid of the process it leaves behind, under a shell that does nothing but wait for it: a
+# container's init may never collect the dead, and PostgreSQL takes a zombie for a running server.
+_DETACH = """\
+log=$1; shift
+{ "$@" </dev/null >>"$log" 2>&1 & echo $!; exec >/dev/null 2>&1; wait; } &
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,17 @@ class ServicesState:
         return self.rabbitmq.url
 
 
+def find_root(start: Path) -> Path:
+    """The project ``start`` lies in: the nearest folder upwards that has services, else one with a
+    `pyproject.toml`, else ``start`` itself."""
+    upwards = [start, *start.parents]
+    for mark in (Path(DIRECTORY) / FILE, Path("pyproject.toml")):
+        for folder in upwards:
+            if (folder / mark).is_file():
+                return folder
+    return start
+
+
 def directory_of(root: Path) -> Path:
     """Where the private services of the checkout at ``root`` live."""
     return root / DIRECTORY
