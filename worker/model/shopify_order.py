@@ -210,3 +210,6 @@ class ShopifyOrder:
     """Of the payment terms, only where there is exactly one schedule."""
     payment_terms: str
     """Name of the payment terms; empty: none."""
+    unavailable: tuple[str, ...] = ()
+    """Fields that a missing scope or approval kept from us, as Shopify names them (`customer`, `email`): empty
+    there does not mean absent (platform spec 3.4)."""
