@@ -202,7 +202,7 @@ def _reachable(directory: Path) -> Path:
     if account.may_enter(user, directory.parent):
         return directory
     # Only root gets here: an ordinary user runs the server as itself and can enter its own checkout.
-    return Path("/var/lib/backroom") / secrets.token_hex(4) / directory.name
+    return Path("/var/lib/backroom") / f"{directory.name}-{secrets.token_hex(4)}"
 
 
 def _own(path: Path, user: pwd.struct_passwd | None) -> None:

@@ -91,6 +91,12 @@ def down(root: Path, report: Report, *, delete_data: bool = False) -> None:
             report("deleted the data of PostgreSQL and RabbitMQ")
 
 
+def are_running(root: Path) -> bool:
+    """Whether `up` would have nothing to do."""
+    known = state.load(root)
+    return known is not None and _both_run(known)
+
+
 def status(root: Path) -> list[ServiceStatus]:
     """How each service is; asks the services themselves and changes nothing."""
     services = state.load(root)
