@@ -16,6 +16,7 @@ help: ## List the commands
 
 .PHONY: setup
 setup: $(READY) ## Create .venv with the locked packages (quick when nothing changed)
+	@:
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try: make setup PYTHON=python3.13")'
