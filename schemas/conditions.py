@@ -38,7 +38,7 @@ class Condition(BaseModel, Generic[T]):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_dump(exclude_none=True):
-            raise ValueError("a condition needs at least one comparison, for example {\"eq\": …} or {\"in\": […]}")
+            raise ValueError('a condition needs at least one comparison, for example {"eq": …} or {"in": […]}')
         return self
 
     def comparisons(self) -> dict[str, Any]:

@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -23,7 +24,6 @@ from schemas.catalogue import find_report
 from schemas.conditions import Moment
 from schemas.job import Priority
 from schemas.request import ShopCode
-from schemas.shop_settings import TimeZone
 from schemas.wire import describe
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
@@ -70,6 +70,7 @@ class SkipReason(StrEnum):
     """The shop was disabled."""
 
 
+@lru_cache(maxsize=4096)
 def _cron_expression(value: str) -> str:
     parts = value.split()
     if len(parts) != len(_FIELDS):
@@ -83,12 +84,26 @@ def _cron_expression(value: str) -> str:
         try:
             CronSim(" ".join(alone), _EPOCH)
         except CronSimError as error:
-            raise ValueError(f"{name}: {parts[index]!r} is not a cron field; for example *, 5, 1-5, */15 or 0,30") from error
+            raise ValueError(
+                f"{name}: {parts[index]!r} is not a cron field; for example *, 5, 1-5, */15 or 0,30"
+            ) from error
     try:
         next(CronSim(" ".join(parts), _EPOCH))
     except (CronSimError, StopIteration) as error:
         raise ValueError(f"{value!r} never comes: no month has such a day") from error
     return " ".join(parts)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """Read once: the schedulers validate every schedule that comes due."""
+    return frozenset(available_timezones())
+
+
+def _zone(value: str) -> str:
+    if value not in _zones():
+        raise ValueError(f"{value!r} is not an IANA time zone; for example Europe/Rome or UTC")
+    return value
 
 
 class CronTrigger(BaseModel):
@@ -98,9 +113,11 @@ class CronTrigger(BaseModel):
 
     kind: Literal["cron"] = "cron"
     expression: Annotated[str, AfterValidator(_cron_expression)] = Field(
-        description="Minute, hour, day of month, month, day of week: 30 2 * * 1-5. Both days restricted: either matches."
+        description="Minute, hour, day of month, month, day of week: 30 2 * * 1-5. Two restricted days: either matches."
     )
-    timezone: TimeZone = Field(default="UTC", description="IANA time zone whose clock is read.")
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        default="UTC", description="IANA time zone whose clock is read."
+    )
 
 
 class IntervalTrigger(BaseModel):
@@ -174,9 +191,7 @@ def next_tick(trigger: CronTrigger | IntervalTrigger, after: datetime) -> dateti
     return _next_time_of_day(trigger.expression, zone, after.astimezone(UTC))
 
 
-def ticks_between(
-    trigger: CronTrigger | IntervalTrigger, after: datetime, until: datetime
-) -> Iterator[datetime]:
+def ticks_between(trigger: CronTrigger | IntervalTrigger, after: datetime, until: datetime) -> Iterator[datetime]:
     """All ticks later than `after` and not later than `until`, oldest first."""
     tick = next_tick(trigger, after)
     while tick is not None and tick <= until:

@@ -76,7 +76,9 @@ class ShopSettings(BaseModel):
         default=True, description="A fully fulfilled order becomes an invoice instead of an order."
     )
     use_shopify_order_no: bool = Field(default=False, description="The document takes the order's name as its number.")
-    shopify_order_no_on_doc_line: bool = Field(default=False, description="First line: a comment with the order's name.")
+    shopify_order_no_on_doc_line: bool = Field(
+        default=False, description="First line: a comment with the order's name."
+    )
 
     shipping_charges_account: Code20 = ""
     tip_account: Code20 = ""
@@ -98,7 +100,8 @@ class ShopSettings(BaseModel):
     def _fits_together(self) -> Self:
         if self.customer_mapping_type is CustomerMapping.DEFAULT_CUSTOMER and not self.default_customer_no:
             raise ValueError(
-                "customer_mapping_type=default_customer needs default_customer_no: set the customer, or map by_email_phone"
+                "customer_mapping_type=default_customer needs default_customer_no: "
+                "set the customer, or map by_email_phone"
             )
         if self.contact_source is NameSource.COMPANY_NAME:
             raise ValueError("contact_source cannot be company_name: choose first_last, last_first or none")

@@ -35,7 +35,7 @@ class ContractViolation(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """"Look at this lane": droppable and repeatable (design D3). `number` counts the pointers of the lane."""
+    """ "Look at this lane": droppable and repeatable (design D3). `number` counts the pointers of the lane."""
 
     lane_id: int
     number: int
@@ -126,9 +126,11 @@ def _depth(value: object) -> int:
 
 
 def _pointer(document: dict[str, Any]) -> Pointer:
-    lane_id, number = document.get("lane_id"), document.get("number")
-    for field, value in (("lane_id", lane_id), ("number", number)):
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**63:
-            raise ContractViolation(ViolationReason.CONTRACT, (f"{field}: a positive integer is expected",))
-    assert isinstance(lane_id, int) and isinstance(number, int)
-    return Pointer(lane_id, number)
+    return Pointer(_positive(document, "lane_id"), _positive(document, "number"))
+
+
+def _positive(document: dict[str, Any], field: str) -> int:
+    value = document.get(field)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**63:
+        raise ContractViolation(ViolationReason.CONTRACT, (f"{field}: a positive integer is expected",))
+    return value

@@ -1,15 +1,15 @@
 """What can go wrong while a report runs; the class says what happens next (style A13).
 
-    BackroomError
-    ├── RetryLater        passing trouble: the job is tried again
-    │   ├── Throttled     told to wait: no attempt is used
-    │   └── OutcomeUnknown a write may have happened: resolve it before anything else
-    ├── NeedsAttention    trouble of the world: the lanes of its scope pause, jobs stay queued
-    ├── Rejected          the data will never be accepted: an error on the record, or a failed job
-    ├── LeaseLost         another worker holds the lane: stop, write nothing
-    ├── InvalidInput      a person or program gave something wrong: exit code 2
-    ├── Unreachable       a service cannot be reached: exit code 3
-    └── Bug               our own mistake: the job fails at once
+BackroomError
+├── RetryLater        passing trouble: the job is tried again
+│   ├── Throttled     told to wait: no attempt is used
+│   └── OutcomeUnknown a write may have happened: resolve it before anything else
+├── NeedsAttention    trouble of the world: the lanes of its scope pause, jobs stay queued
+├── Rejected          the data will never be accepted: an error on the record, or a failed job
+├── LeaseLost         another worker holds the lane: stop, write nothing
+├── InvalidInput      a person or program gave something wrong: exit code 2
+├── Unreachable       a service cannot be reached: exit code 3
+└── Bug               our own mistake: the job fails at once
 """
 
 from enum import StrEnum

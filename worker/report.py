@@ -159,6 +159,14 @@ class Batch(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a slice asked of the shop's API."""
+
+    requests: int = 0
+    points: int = 0
+
+
 class Run(Protocol):
     """One slice of a job, handed to its report."""
 
@@ -186,6 +194,15 @@ class Run(Protocol):
 
     def read(self) -> AbstractContextManager[Connection[DictRow]]:
         """A connection for reading outside any fence; commits nothing."""
+        ...
+
+    @property
+    def high_priority(self) -> bool:
+        """True for foreground and high priority: may use the reserved part of the API budget."""
+        ...
+
+    def watch_usage(self, usage: Callable[[], Usage]) -> None:
+        """Have the API calls of this slice counted in the ledger; `usage` is asked when the slice ends."""
         ...
 
     def stop_requested(self) -> Stop | None:

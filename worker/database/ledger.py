@@ -23,7 +23,7 @@ from schemas.wire import ContractViolation, Pointer, ViolationReason, decode
 from worker.database.pool import Database
 from worker.database.queries import load
 from worker.database.requests import store_dead_letter
-from worker.errors import LeaseLost
+from worker.errors import Bug, LeaseLost
 from worker.model.shop import Shop
 from worker.report import Counters, FollowUp, JobContext
 
@@ -148,9 +148,7 @@ def register_worker(database: Database, worker: UUID, *, kind: str, name: str, l
 
 def renew_worker(connection: Connection[DictRow], worker: UUID, lease_seconds: float) -> bool:
     """The heartbeat, on the caller's own connection. True: the lease had run out before it was renewed."""
-    row = connection.execute(
-        SQL("ledger")["renew_worker"], {"id": worker, "lease_seconds": lease_seconds}
-    ).fetchone()
+    row = connection.execute(SQL("ledger")["renew_worker"], {"id": worker, "lease_seconds": lease_seconds}).fetchone()
     return row is None or bool(row["lapsed"])
 
 
@@ -205,8 +203,9 @@ def admit_in(
 ) -> Admission:
     """`admit` inside the caller's transaction."""
     parameters = request.parameters
-    row = connection.execute(
-        SQL("ledger")["admit"],
+    row = _call(
+        connection,
+        "admit",
         {
             "source": request.source,
             "id": request.id,
@@ -226,8 +225,7 @@ def admit_in(
             "worker": worker,
             "may_claim": may_claim,
         },
-    ).fetchone()
-    assert row is not None
+    )
     if row["verdict"] in _REFUSALS:
         _refuse(connection, request, row["verdict"], body, origin, headers, redelivered)
         return Admission(Verdict.DEAD_LETTER, None, None, ())
@@ -279,11 +277,11 @@ def _refuse(
 def wake(database: Database, pointer: Pointer, *, worker: UUID, may_claim: bool) -> Admission:
     """T2: handle a pointer."""
     with database.transaction() as connection:
-        row = connection.execute(
-            SQL("ledger")["wake"],
+        row = _call(
+            connection,
+            "wake",
             {"lane_id": pointer.lane_id, "number": pointer.number, "worker": worker, "may_claim": may_claim},
-        ).fetchone()
-    assert row is not None
+        )
     return Admission(Verdict.DUPLICATE, None, _claim(row["claimed"]), _one_wakeup(row))
 
 
@@ -305,9 +303,7 @@ def fence(connection: Connection[DictRow], claim: Claim) -> Fence:
     return Fence(row["cancel_requested"], row["better_waits"], row["now"])
 
 
-def checkpoint(
-    connection: Connection[DictRow], claim: Claim, cursor: Mapping[str, Any], counters: Counters
-) -> None:
+def checkpoint(connection: Connection[DictRow], claim: Claim, cursor: Mapping[str, Any], counters: Counters) -> None:
     """Save progress with the data it describes; joins the fenced transaction."""
     connection.execute(
         SQL("ledger")["checkpoint"],
@@ -335,8 +331,9 @@ def settle(
 ) -> Settlement:
     """T4: write what became of a slice, free the lane, and with `go_on` take the lane's best job at once."""
     with database.transaction() as connection:
-        row = connection.execute(
-            SQL("ledger")["settle"],
+        row = _call(
+            connection,
+            "settle",
             {
                 "lane_id": claim.lane_id,
                 "token": claim.token,
@@ -353,8 +350,7 @@ def settle(
                 "follow_ups": Jsonb(_follow_ups(claim, change.follow_ups)),
                 "go_on": go_on,
             },
-        ).fetchone()
-    assert row is not None
+        )
     if row["verdict"] == "lost":
         return Settlement(None, None, ())
     return Settlement(row["verdict"], _claim(row["claimed"]), _one_wakeup(row))
@@ -373,9 +369,7 @@ def _follow_ups(claim: Claim, follow_ups: Sequence[FollowUp]) -> list[dict[str, 
                 "data": {"report": follow_up.report.value, "parameters": dict(follow_up.parameters)},
             }
         )
-        rows.append(
-            {"source": request.source, "id": request.id, "body": request.model_dump_json(exclude_none=True)}
-        )
+        rows.append({"source": request.source, "id": request.id, "body": request.model_dump_json(exclude_none=True)})
     return rows
 
 
@@ -444,17 +438,13 @@ def relay_one(database: Database) -> tuple[bool, tuple[Wakeup, ...]]:
     return True, wakeups
 
 
-def _relay(
-    connection: Connection[DictRow], body: bytes, origin: str, replay_of: int | None
-) -> tuple[Wakeup, ...]:
+def _relay(connection: Connection[DictRow], body: bytes, origin: str, replay_of: int | None) -> tuple[Wakeup, ...]:
     try:
         request = decode(body)
         if isinstance(request, Pointer):
             raise ContractViolation(ViolationReason.CONTRACT, ("type: a pointer is no request",))
     except ContractViolation as violation:
-        store_dead_letter(
-            connection, reason=violation.reason.value, detail=str(violation), origin=origin, body=body
-        )
+        store_dead_letter(connection, reason=violation.reason.value, detail=str(violation), origin=origin, body=body)
         return ()
     admission = admit_in(
         connection, request, worker=None, may_claim=False, body=body, origin=origin, replay_of=replay_of
@@ -505,8 +495,9 @@ def admit_foreground(
     entry = find_report(report.value)
     model = entry.parameters.model_validate(dict(parameters))
     with database.transaction() as connection:
-        row = connection.execute(
-            SQL("ledger")["admit_foreground"],
+        row = _call(
+            connection,
+            "admit_foreground",
             {
                 "owner": owner,
                 "shop": shop,
@@ -517,26 +508,21 @@ def admit_foreground(
                 "dry_run": dry_run,
                 "who": who,
             },
-        ).fetchone()
-    assert row is not None
-    return row["job_id"], row["lane"], _one_wakeup(row)
+        )
+    return row["job_id"], row["lane_id"], _one_wakeup(row)
 
 
 def claim_foreground(database: Database, lane_id: int, owner: UUID) -> tuple[Claim | None, tuple[Wakeup, ...]]:
     """T12: take the turn if the job is at the head of a free lane."""
     with database.transaction() as connection:
-        row = connection.execute(
-            SQL("ledger")["claim_foreground"], {"lane_id": lane_id, "owner": owner}
-        ).fetchone()
-    assert row is not None
+        row = _call(connection, "claim_foreground", {"lane_id": lane_id, "owner": owner})
     return _claim(row["claimed"]), _one_wakeup(row)
 
 
 def foreground_turn(database: Database, lane_id: int) -> Turn:
     """Who holds the lane, without locking anything."""
     with database.transaction() as connection:
-        row = connection.execute(SQL("ledger")["foreground_turn"], {"lane_id": lane_id}).fetchone()
-    assert row is not None
+        row = _call(connection, "foreground_turn", {"lane_id": lane_id})
     return Turn(row["free"], row["paused"], row["holder"], row["holder_job"], row["holder_report"])
 
 
@@ -553,6 +539,14 @@ def counters_json(counters: Counters) -> dict[str, int]:
         "skipped": counters.skipped,
         "failed": counters.failed,
     }
+
+
+def _call(connection: Connection[DictRow], query: str, arguments: Mapping[str, Any]) -> DictRow:
+    """The one row that a function of the lane protocol answers."""
+    row = connection.execute(SQL("ledger")[query], arguments).fetchone()
+    if row is None:
+        raise Bug("no_answer", f"the ledger's {query} returned no row")
+    return row
 
 
 def _claim(document: dict[str, Any] | None) -> Claim | None:
@@ -608,6 +602,5 @@ def _wakeups(database: Database, query: str, arguments: Mapping[str, Any]) -> tu
 
 def _verdict(database: Database, query: str, arguments: Mapping[str, Any]) -> tuple[str, tuple[Wakeup, ...]]:
     with database.transaction() as connection:
-        row = connection.execute(SQL("ledger")[query], arguments).fetchone()
-    assert row is not None
+        row = _call(connection, query, arguments)
     return row["verdict"], _one_wakeup(row)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from psycopg import Connection
@@ -15,13 +16,26 @@ IDLE_IN_TRANSACTION_SECONDS = 30
 STATEMENT_SECONDS = 60
 CONNECT_SECONDS = 5
 ACQUIRE_SECONDS = 30
+RECONNECT_SECONDS = 5
+"""The pool's own attempts double their pauses; after so long it gives up, and whoever asks next starts them anew.
+Otherwise a database that was away for minutes would stay unused for minutes after its return."""
 
 
 class Database:
     """Connections to one database. Rows come as dictionaries; sessions run READ COMMITTED in UTC."""
 
-    def __init__(self, url: str, *, application_name: str, max_connections: int = 4) -> None:
-        """Prepare, without connecting. `application_name` shows up in pg_stat_activity (≤ 63 bytes)."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        application_name: str,
+        max_connections: int = 4,
+        acquire_seconds: float = ACQUIRE_SECONDS,
+    ) -> None:
+        """Prepare, without connecting. `application_name` shows up in pg_stat_activity (≤ 63 bytes).
+
+        `acquire_seconds`: how long `transaction` waits for a connection; a door that must answer waits briefly.
+        """
         self.url = url
         self.application_name = application_name
         self._pool: ConnectionPool[Connection[DictRow]] = ConnectionPool(
@@ -31,7 +45,8 @@ class Database:
             min_size=0,
             max_size=max_connections,
             open=False,
-            timeout=ACQUIRE_SECONDS,
+            timeout=acquire_seconds,
+            reconnect_timeout=RECONNECT_SECONDS,
             check=ConnectionPool.check_connection,
             name=application_name,
         )
@@ -79,7 +94,7 @@ class Database:
         self.close()
 
 
-def session_arguments(application_name: str) -> dict[str, object]:
+def session_arguments(application_name: str) -> dict[str, Any]:
     """Arguments of `psycopg.connect` that make a session keep the house rules."""
     options = " ".join(
         (
@@ -98,6 +113,15 @@ def session_arguments(application_name: str) -> dict[str, object]:
         "keepalives_interval": 5,
         "keepalives_count": 3,
     }
+
+
+def connect(url: str, application_name: str) -> Connection[DictRow]:
+    """One connection of its own, in autocommit, for a thread that must not wait for the pool.
+
+    Raises:
+        psycopg.OperationalError: no connection could be made.
+    """
+    return Connection[DictRow].connect(url, autocommit=True, **session_arguments(application_name))
 
 
 def unreachable(url: str, error: BaseException) -> Unreachable:

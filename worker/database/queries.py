@@ -16,6 +16,6 @@ SQL_FOLDER: Final = Path(__file__).parent / "sql"
 @cache
 def load(topic: str) -> Mapping[str, bytes]:
     """The queries of `sql/<topic>.sql` by name, ready for `Connection.execute` with a mapping."""
-    queries = aiosql.from_path(SQL_FOLDER / f"{topic}.sql", "psycopg")
+    queries = aiosql.from_path(SQL_FOLDER / f"{topic}.sql", "psycopg", mandatory_parameters=False)
     names = [name for name in queries.available_queries if not name.endswith("_cursor")]
     return {name: str(getattr(queries, name).sql).encode() for name in names}

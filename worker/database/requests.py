@@ -44,7 +44,7 @@ def delete_pending(connection: Connection[DictRow], keys: Iterable[tuple[str, st
     pairs = list(keys)
     connection.execute(
         load("ledger")["delete_pending_many"],
-        {"sources": [source for source, _ in pairs], "ids": [id for _, id in pairs]},
+        {"sources": [source for source, _ in pairs], "ids": [key for _, key in pairs]},
     )
 
 

@@ -685,18 +685,18 @@ END $$;
 CREATE FUNCTION backroom.admit_foreground(
     p_owner uuid, p_shop text, p_report text, p_category text, p_parameters jsonb, p_entities text[],
     p_dry_run boolean, p_who text,
-    OUT job_id bigint, OUT lane bigint, OUT pointer_lane bigint, OUT pointer_number bigint,
+    OUT job_id bigint, OUT lane_id bigint, OUT pointer_lane bigint, OUT pointer_number bigint,
     OUT pointer_category text) LANGUAGE plpgsql AS $$
 BEGIN
-    lane := backroom.lane_of(p_shop, p_category);
-    PERFORM FROM backroom.lane WHERE id = lane FOR NO KEY UPDATE;
+    lane_id := backroom.lane_of(p_shop, p_category);
+    PERFORM FROM backroom.lane WHERE id = admit_foreground.lane_id FOR NO KEY UPDATE;
     INSERT INTO backroom.job (lane_id, shop, report, parameters, dry_run, requested_by, state, level, rank_at, owner)
-        VALUES (lane, p_shop, p_report, p_parameters, p_dry_run, p_who, 'queued', 0, backroom.now(), p_owner)
-        RETURNING id INTO job_id;
+        VALUES (admit_foreground.lane_id, p_shop, p_report, p_parameters, p_dry_run, p_who, 'queued', 0, backroom.now(), p_owner)
+        RETURNING job.id INTO job_id;
     INSERT INTO backroom.job_entity (job_id, entity) SELECT admit_foreground.job_id, e FROM unnest(p_entities) e;
     INSERT INTO backroom.job_event (job_id, "to", who, why) VALUES (job_id, 'queued', p_who, 'in the foreground');
     SELECT a.lane_id, a.number, a.category INTO pointer_lane, pointer_number, pointer_category
-      FROM backroom.activate(lane) a;
+      FROM backroom.activate(admit_foreground.lane_id) a;
 END $$;
 
 -- A foreground process asks for its turn; it may have been passed over while it was silent.

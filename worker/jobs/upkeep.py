@@ -1,0 +1,136 @@
+"""The chores of every worker: sweep what is due, relay what waits, reap the dead, repair lost pointers.
+
+One thread, one round a second; each chore is a transaction of its own, safe to run in any number of processes.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psycopg
+
+from worker.database import ledger
+from worker.errors import Unreachable
+from worker.jobs.executor import Runtime
+from worker.jobs.liveness import Heartbeat
+from worker.logs import logger
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepTimes:
+    """How often and how old. Seconds (design section 4, table of constants)."""
+
+    sweep_seconds: float = 1.0
+    reap_seconds: float = 5.0
+    pointer_age_seconds: float = 10.0
+    """A pointer older than this that started nothing is sent again."""
+    parked_seconds: float = 2.0
+    silent_lease_seconds: float = 45.0
+    """A foreground process with less of its lease left than this is silent (15 s without a heartbeat)."""
+    grace_seconds: float = 20.0
+    """A reaper whose own lease had lapsed waits this long."""
+    locked_seconds: float = 30.0
+    """The sessions of a lost worker that still lock a lane after this are ended."""
+
+
+class Upkeep:
+    """Runs the chores of one process."""
+
+    def __init__(self, runtime: Runtime, heartbeat: Heartbeat, times: UpkeepTimes) -> None:
+        self._runtime = runtime
+        self._heartbeat = heartbeat
+        self._times = times
+        self._stop = threading.Event()
+        self._last_reap = float("-inf")
+        self._locked_since: dict[int, float] = {}
+        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._runtime.nudge.set()
+        self._thread.join(timeout=10)
+
+    @property
+    def thread(self) -> threading.Thread:
+        """For the watchdog."""
+        return self._thread
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._runtime.nudge.wait(self._times.sweep_seconds)
+            self._runtime.nudge.clear()
+            if not self._stop.is_set():
+                self.round()
+
+    def round(self) -> None:
+        """All chores that are due, once."""
+        self._guarded("sweep", self._sweep)
+        self._guarded("relay", self._relay)
+        self._runtime.publish(self._runtime.threads.overdue(self._times.parked_seconds))
+        now = self._runtime.clock.monotonic()
+        if now - self._last_reap >= self._times.reap_seconds:
+            self._last_reap = now
+            self._guarded("reap", self._reap)
+            self._guarded("own_lanes", self._own_lanes)
+            self._guarded("repair", self._repair)
+            self._guarded("probe", self._probe)
+
+    def _guarded(self, chore: str, work: Callable[[], None]) -> None:
+        """A chore that fails is tried again next round; the thread goes on."""
+        try:
+            work()
+        except (psycopg.Error, Unreachable) as error:
+            log.warning("chore_failed", chore=chore, error=str(error).strip())
+        except Exception:
+            log.exception("chore_failed", chore=chore)
+
+    def _sweep(self) -> None:
+        runtime = self._runtime
+        runtime.publish(ledger.sweep(runtime.database, self._times.silent_lease_seconds))
+
+    def _relay(self) -> None:
+        more = True
+        while more and not self._stop.is_set():
+            more, wakeups = ledger.relay_one(self._runtime.database)
+            self._runtime.publish(wakeups)
+
+    def _reap(self) -> None:
+        runtime = self._runtime
+        if not self._heartbeat.may_reap(self._times.grace_seconds):
+            return
+        lanes = ledger.lanes_to_reap(runtime.database)
+        self._locked_since = {lane: since for lane, since in self._locked_since.items() if lane in lanes}
+        for lane in lanes:
+            verdict, wakeups = ledger.reap(runtime.database, lane)
+            runtime.publish(wakeups)
+            if verdict == "locked":
+                since = self._locked_since.setdefault(lane, runtime.clock.monotonic())
+                if runtime.clock.monotonic() - since >= self._times.locked_seconds:
+                    ledger.end_sessions(runtime.database, lane)
+            elif verdict not in ("free", "alive"):
+                log.warning("worker_lost", lane=lane, job_state=verdict)
+
+    def _own_lanes(self) -> None:
+        runtime = self._runtime
+        for lane, token in ledger.lanes_held(runtime.database, runtime.worker):
+            if (lane, token) not in runtime.held:
+                verdict, wakeups = ledger.reap_own(runtime.database, lane, token, runtime.worker)
+                runtime.publish(wakeups)
+                log.warning("lane_without_thread", lane=lane, token=token, job_state=verdict)
+
+    def _repair(self) -> None:
+        wakeups, missing = ledger.repair(self._runtime.database, self._times.pointer_age_seconds)
+        self._runtime.publish(wakeups)
+        if missing:
+            log.error("pointer_missing", lanes=missing)
+
+    def _probe(self) -> None:
+        runtime = self._runtime
+        for kind, name, cause in ledger.pauses_to_probe(runtime.database):
+            runtime.publish(ledger.resume(runtime.database, kind=kind, name=name, cause=cause))
+            log.info("lanes_probed", kind=kind, name=name, cause=cause)
