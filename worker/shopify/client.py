@@ -17,6 +17,7 @@ from worker.errors import BackroomError, NeedsAttention, OutcomeUnknown, Rejecte
 from worker.logs import logger
 from worker.model.api_call import Admission, ApiCall
 from worker.model.shop import Shop
+from worker.report import Usage
 from worker.shopify.documents import Operation, OperationKind
 from worker.shopify.errors import Answer, QueryTooLarge, ShopTimedOut, UserError, Verdict, classify
 from worker.shopify.throttle import INITIAL_MUTATION_COST, INITIAL_QUERY_COST, KEPT_SHARE
@@ -66,14 +67,6 @@ class Data:
     """Paths that a missing scope or approval kept from us: null there does not mean empty."""
     user_errors: tuple[UserError, ...] = ()
     """Why a mutation refused its input; empty: it did what it was asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a job has used of the Admin API so far."""
-
-    requests: int = 0
-    points: float = 0.0
 
 
 def http_client(connections: int) -> httpx.Client:

@@ -41,7 +41,7 @@ class OrdersApi(Protocol):
         """The same facts for at most 50 known orders; orders that do not exist (any more) are left out."""
         ...
 
-    def order(self, order_id: Gid) -> ShopifyOrder | None:
+    def order(self, gid: Gid) -> ShopifyOrder | None:
         """One whole order at one moment; None: it does not exist, or is too old for our scopes.
 
         Raises:
@@ -110,17 +110,17 @@ class ShopifyOrders:
             return self.summaries(ids[:half]) + self.summaries(ids[half:])
         return tuple(order_summary(node) for node in nodes if node and node["__typename"] == "Order")
 
-    def order(self, order_id: Gid) -> ShopifyOrder | None:
+    def order(self, gid: Gid) -> ShopifyOrder | None:
         """See `OrdersApi`. One request for an ordinary order; one more for each further page."""
         for _ in range(_SNAPSHOT_TRIES):
-            data = self._whole(order_id)
+            data = self._whole(gid)
             node = data.values["order"]
             if node is None:
                 return None
             complete = dict(node)
             if self._complete(complete):
                 return self._translated(complete, data.unavailable)
-        raise RetryLater("order_keeps_changing", f"{order_id} changed while its pages were read")
+        raise RetryLater("order_keeps_changing", f"{gid} changed while its pages were read")
 
     def _page(self, search: str, after: str | None, size: int) -> tuple[Json, int]:
         """One page, and the size that it took: halved when Shopify finds it too much."""

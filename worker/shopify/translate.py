@@ -1,7 +1,7 @@
 """Answers of the Admin API into our model (orders spec 3): pure, no I/O.
 
 Enumerations become lower-case text as they are. Absent text is empty. Amounts are texts in Shopify's answers and
-become Decimal; an amount that is missing altogether (protected, or null by design) is zero.
+become Decimal; one that the schema lets be null is zero then.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ TIP_NAMES: Final = frozenset({"tip"})
 
 def order_summary(node: Json) -> OrderSummary:
     """The facts of discovery (orders spec 2.2) from the fields of `fragments/Summary.graphql`."""
-    total, tax = _bag(node["totalPriceSet"]), _bag(node.get("totalTaxSet"))
+    total, tax = _bag(node["totalPriceSet"]), _bag_or_zero(node.get("totalTaxSet"))
     tax_lines = node.get("taxLines") or ()
     return OrderSummary(
         id=Gid(node["id"]),
@@ -76,7 +76,7 @@ def shopify_order(
     """
     customer = _customer(node.get("customer"))
     company = _company_name(node.get("purchasingEntity"))
-    tips = _bag(node.get("totalTipReceivedSet"))
+    tips = _bag_or_zero(node.get("totalTipReceivedSet"))
     rounding = node.get("totalCashRoundingAdjustment") or {}
     sell_to = _address(node.get("displayAddress"), customer)
     if sell_to is not None and company and not (sell_to.first_name or sell_to.last_name or sell_to.company):
@@ -122,18 +122,18 @@ def shopify_order(
         high_risk=_high_risk(node.get("risk")),
         total=_bag(node["totalPriceSet"]),
         current_total=_bag(node["currentTotalPriceSet"]),
-        subtotal=_bag(node.get("subtotalPriceSet")),
-        tax=_bag(node.get("totalTaxSet")),
-        current_tax=_bag(node.get("currentTotalTaxSet")),
-        discounts=_bag(node.get("totalDiscountsSet")),
+        subtotal=_bag_or_zero(node.get("subtotalPriceSet")),
+        tax=_bag_or_zero(node.get("totalTaxSet")),
+        current_tax=_bag_or_zero(node.get("currentTotalTaxSet")),
+        discounts=_bag_or_zero(node.get("totalDiscountsSet")),
         current_discounts=_bag(node["currentTotalDiscountsSet"]),
         shipping=_bag(node["totalShippingPriceSet"]),
         tips=tips,
         outstanding=_bag(node["totalOutstandingSet"]),
-        duties=_bag(node.get("currentTotalDutiesSet")),
-        additional_fees=_bag(node.get("currentTotalAdditionalFeesSet")),
-        payment_rounding=_bag(rounding.get("paymentSet")),
-        refund_rounding=_bag(rounding.get("refundSet")),
+        duties=_bag_or_zero(node.get("currentTotalDutiesSet")),
+        additional_fees=_bag_or_zero(node.get("currentTotalAdditionalFeesSet")),
+        payment_rounding=_bag_or_zero(rounding.get("paymentSet")),
+        refund_rounding=_bag_or_zero(rounding.get("refundSet")),
         tax_lines=_tax_lines(node.get("taxLines")),
         lines=_lines(_nodes(node["lineItems"]), tips, tip_names),
         shipping_charges=tuple(
@@ -349,9 +349,12 @@ def _nodes(connection: Json | None) -> Sequence[Json]:
     return (connection or {}).get("nodes") or ()
 
 
-def _bag(node: Json | None) -> MoneyBag:
-    if node is None:
-        return NO_MONEY
+def _bag_or_zero(node: Json | None) -> MoneyBag:
+    """For amounts that the schema lets be null; for the others a null is an error, never zero."""
+    return NO_MONEY if node is None else _bag(node)
+
+
+def _bag(node: Json) -> MoneyBag:
     return MoneyBag(_decimal(node["shopMoney"]["amount"]), _decimal(node["presentmentMoney"]["amount"]))
 
 

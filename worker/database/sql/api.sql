@@ -5,7 +5,8 @@ FROM backroom.shop s
 CROSS JOIN LATERAL (
     SELECT coalesce((SELECT c.cost FROM backroom.api_operation_cost c
                      WHERE c.shop = s.code AND c.operation = :operation),
-                    :initial_cost::double precision) AS cost
+                    least(:initial_cost::double precision,      -- a guess must not exceed the bucket
+                          (SELECT b.maximum FROM backroom.api_budget b WHERE b.shop = s.code))) AS cost
 ) price
 CROSS JOIN LATERAL backroom.reserve_points(s.code, price.cost, :kept_share) budget
 WHERE s.code = :shop;
