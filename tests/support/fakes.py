@@ -1,4 +1,4 @@
-"""Hand-written stand-ins at the ports of a report: the shop's orders, and a slice of a job on a real database."""
+"""Hand-written stand-ins at the ports of a report: the orders of the shop, and one slice of a job."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
