@@ -22,8 +22,7 @@ _POLICY = Path("/usr/sbin/policy-rc.d")
 _POLICY_TEXT = "#!/bin/sh\nexit 101\n"
 
 # Read by postgresql-common before it would make the cluster "main".
-_CLUSTERS = Path("/etc/postgresql-common/createcluster.conf.d/backroom.conf")
-_CLUSTERS_MAIN = Path("/etc/postgresql-common/createcluster.conf")
+_CLUSTERS = Path("/etc/postgresql-common/createcluster.d/backroom.conf")
 _CLUSTERS_TEXT = "create_main_cluster = false\n"
 
 Run = Callable[[Sequence[str], str | None], None]
@@ -49,8 +48,7 @@ def install(packages: Sequence[str], report: Report) -> None:
     run([*apt, "update"])
     with ExitStack() as prevention:
         prevention.enter_context(_file(_POLICY, _POLICY_TEXT, "755", run))
-        for configuration in (_CLUSTERS, _CLUSTERS_MAIN):
-            prevention.enter_context(_file(configuration, _CLUSTERS_TEXT, "644", run))
+        prevention.enter_context(_file(_CLUSTERS, _CLUSTERS_TEXT, "644", run))
         run([*apt, "install", "--yes", "--no-install-recommends", *packages])
     report(f"installed {', '.join(packages)}")
 

@@ -34,18 +34,23 @@ default_vhost = {virtual_host}
 default_permissions.configure = .*
 default_permissions.read = .*
 default_permissions.write = .*
+management.tcp.ip = {loopback}
+management.tcp.port = {management_port}
 log.file = false
 log.console = true
 log.console.use_colors = off
 """
 
 
-def plan(directory: Path, port: int, distribution_port: int, epmd_port: int) -> RabbitmqState:
+def plan(
+    directory: Path, port: int, distribution_port: int, epmd_port: int, management_port: int
+) -> RabbitmqState:
     """A node that does not exist yet."""
     return RabbitmqState(
         port=port,
         distribution_port=distribution_port,
         epmd_port=epmd_port,
+        management_port=management_port,
         node=f"backroom-{secrets.token_hex(4)}@localhost",
         password=secrets.token_hex(16),
         cookie=secrets.token_hex(20),
@@ -204,11 +209,12 @@ def _write_settings(state: RabbitmqState) -> None:
         cookie.touch(mode=0o600)
         cookie.write_text(state.cookie)
     cookie.chmod(0o400)  # Erlang refuses a cookie that others could read
-    (state.directory / "enabled_plugins").write_text("[].\n")
+    (state.directory / "enabled_plugins").write_text("[rabbitmq_management].\n")
     (state.directory / "rabbitmq.conf").write_text(
         _CONFIGURATION.format(
             loopback=ports.LOOPBACK,
             port=state.port,
+            management_port=state.management_port,
             user=USER,
             password=state.password,
             virtual_host=VIRTUAL_HOST,

@@ -88,7 +88,7 @@ def down(root: Path, report: Report, *, delete_data: bool = False) -> None:
         services = _stop(root, services, report)
         if delete_data:
             _delete(root, services)
-            report("deleted the data of PostgreSQL and RabbitMQ")
+        report(f"PostgreSQL and RabbitMQ are stopped; their data is {'deleted' if delete_data else 'kept'}")
 
 
 def are_running(root: Path) -> bool:
@@ -182,12 +182,12 @@ def _missing(installed: _Installed) -> list[str]:
 
 def _plan(root: Path, means: Means) -> ServicesState:
     directory = state.directory_of(root)
-    database, broker, distribution, epmd = ports.choose(4, random.SystemRandom())
+    database, broker, distribution, epmd, management = ports.choose(5, random.SystemRandom())
     return ServicesState(
         means=means,
         secret_key=Fernet.generate_key().decode(),
         postgres=postgres.plan(directory / "postgres", database),
-        rabbitmq=rabbitmq.plan(directory / "rabbitmq", broker, distribution, epmd),
+        rabbitmq=rabbitmq.plan(directory / "rabbitmq", broker, distribution, epmd, management),
     )
 
 
@@ -249,8 +249,10 @@ def _start_rabbitmq(planned: RabbitmqState, installed: _Installed, record: _Reco
         rabbitmq.start(attempt, found, record.rabbitmq, report)
 
     def elsewhere(attempt: RabbitmqState) -> RabbitmqState:
-        broker, distribution, epmd = ports.choose(3, random.SystemRandom())
-        return replace(attempt, port=broker, distribution_port=distribution, epmd_port=epmd)
+        broker, distribution, epmd, management = ports.choose(4, random.SystemRandom())
+        return replace(
+            attempt, port=broker, distribution_port=distribution, epmd_port=epmd, management_port=management
+        )
 
     if rabbitmq.is_running(planned):
         return begin(planned)
@@ -285,7 +287,6 @@ def _stop(root: Path, services: ServicesState, report: Report) -> ServicesState:
             broker = both.submit(rabbitmq.stop, services.rabbitmq)
         services = replace(services, postgres=database.result(), rabbitmq=broker.result())
     state.save(root, services, up=False)
-    report("PostgreSQL and RabbitMQ are stopped; their data is kept")
     return services
 
 

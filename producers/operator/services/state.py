@@ -74,6 +74,9 @@ class RabbitmqState:
 
     directory: Path
     version: str
+    management_port: int | None = None
+    """Of the management API, which alone can set policies. None: the node was planned before it had one."""
+
     server: Identity | None = None
     epmd: Identity | None = None
 
@@ -85,6 +88,11 @@ class RabbitmqState:
     def url_of(self, virtual_host: str) -> str:
         """The same broker, another virtual host."""
         return f"amqp://{USER}:{self.password}@{LOOPBACK}:{self.port}/{virtual_host}"
+
+    @property
+    def management_url(self) -> str | None:
+        """Of the management API, which takes the user and password of `url`; None where there is none."""
+        return None if self.management_port is None else f"http://{LOOPBACK}:{self.management_port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +165,7 @@ def _encode(state: ServicesState, *, up: bool) -> dict[str, Any]:
         "database_url": state.database_url,
         "amqp_url": state.amqp_url,
         "secret_key": state.secret_key,
-        "management": None,
+        "management": rabbitmq.management_url,
         "state": "up" if up else "down",
         "means": state.means.value,
         "services": {
@@ -171,6 +179,7 @@ def _encode(state: ServicesState, *, up: bool) -> dict[str, Any]:
             "rabbitmq": {
                 "port": rabbitmq.port,
                 "distribution_port": rabbitmq.distribution_port,
+                "management_port": rabbitmq.management_port,
                 "epmd_port": rabbitmq.epmd_port,
                 "node": rabbitmq.node,
                 "password": rabbitmq.password,
@@ -199,6 +208,7 @@ def _decode(document: dict[str, Any]) -> ServicesState:
         rabbitmq=RabbitmqState(
             port=rabbitmq["port"],
             distribution_port=rabbitmq["distribution_port"],
+            management_port=rabbitmq.get("management_port"),
             epmd_port=rabbitmq["epmd_port"],
             node=rabbitmq["node"],
             password=rabbitmq["password"],
