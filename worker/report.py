@@ -164,7 +164,7 @@ class Usage:
     """What a slice asked of the shop's API."""
 
     requests: int = 0
-    points: int = 0
+    points: float = 0.0
 
 
 class Run(Protocol):

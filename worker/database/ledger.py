@@ -326,7 +326,7 @@ def settle(
     worker: UUID,
     counters: Counters,
     api_requests: int,
-    api_points: int,
+    api_points: float,
     go_on: bool,
 ) -> Settlement:
     """T4: write what became of a slice, free the lane, and with `go_on` take the lane's best job at once."""
