@@ -28,7 +28,8 @@ def test_the_public_keys_name_both_services_and_the_secret(tmp_path: Path) -> No
     document = json.loads(path.read_text())
     assert document["database_url"] == f"postgresql://backroom:{services.postgres.password}@127.0.0.1:20001/backroom"
     assert document["amqp_url"] == f"amqp://backroom:{services.rabbitmq.password}@127.0.0.1:20002/backroom"
-    assert (document["secret_key"], document["management"], document["state"]) == ("key", None, "down")
+    assert document["management"] == "http://127.0.0.1:20005"
+    assert (document["secret_key"], document["state"]) == ("key", "down")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -61,5 +62,5 @@ def example(root: Path) -> ServicesState:
         means=Means.LOCAL,
         secret_key="key",
         postgres=postgres.plan(directory / "postgres", 20_001),
-        rabbitmq=rabbitmq.plan(directory / "rabbitmq", 20_002, 20_003, 20_004),
+        rabbitmq=rabbitmq.plan(directory / "rabbitmq", 20_002, 20_003, 20_004, 20_005),
     )
