@@ -286,6 +286,7 @@ class Refund(Entity):
     created_at: datetime
     total_refunded_set: MoneyBag
     note: str | None = None
+    return_: None = None
     refund_line_items: list[RefundLineItem] = field(default_factory=list)
     refund_shipping_lines: list[RefundShippingLine] = field(default_factory=list)
     order_adjustments: list[OrderAdjustment] = field(default_factory=list)

@@ -95,9 +95,13 @@ def resolve_type(value: object, *_: object) -> str:
     return type(value).__name__
 
 
+_UNLIKE = {"countryCodeV2": "country_code_v2", "addressesV2": "addresses_v2", "return": "return_"}
+"""Members whose attribute is not their name in snake_case."""
+
+
 @cache
 def _snake(name: str) -> str:
-    return {"countryCodeV2": "country_code_v2", "addressesV2": "addresses_v2"}.get(name) or camel_to_snake(name)
+    return _UNLIKE.get(name) or camel_to_snake(name)
 
 
 def _decimal(value: Decimal) -> str:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -28,6 +29,10 @@ from tests.simulator.webhooks import Announcer
 
 _GRAPHQL = re.compile(r"^/(?P<shop>[^/]+)/admin/api/(?P<version>[^/]+)/graphql\.json$")
 _CONTROL = re.compile(r"^/_simulator/(?P<command>\w+)$")
+
+_PHRASES = {int(status): status.phrase for status in HTTPStatus}
+_STOP_POLL_SECONDS = 0.02
+"""How soon a running server notices that it shall stop."""
 
 
 class Simulator(Control):
@@ -49,7 +54,9 @@ class Simulator(Control):
         load_schema()
         self.stopping = threading.Event()
         self._server = _Server((host, port), self)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="simulator", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_STOP_POLL_SECONDS,), name="simulator", daemon=True
+        )
 
     @classmethod
     def start(
@@ -159,14 +166,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         # Status line, headers and body leave in one piece: two small writes would wait for an acknowledgement.
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(reply.body)))
-        head = [*self._headers_buffer, b"\r\n", reply.body]
-        self._headers_buffer: list[bytes] = []
+        phrase = _PHRASES.get(reply.status, "Unassigned")
+        head = [f"HTTP/1.1 {reply.status} {phrase}", f"Date: {self.date_time_string()}"]
+        head += [f"{name}: {value}" for name, value in reply.headers.items()]
+        head += [f"Content-Length: {len(reply.body)}", "", ""]
         with contextlib.suppress(OSError):
-            self.wfile.write(b"".join(head))
+            self.wfile.write("\r\n".join(head).encode("latin-1") + reply.body)
 
     def _cut(self) -> None:
         self.close_connection = True
