@@ -224,6 +224,10 @@ def test_a_connection_cut_before_changes_nothing_and_one_cut_after_has_changed_t
     with pytest.raises(httpx.RemoteProtocolError):
         post(client, close, id=order)
 
+    assert [(each["outcome"], each["actual_cost"]) for each in simulator.request_log()] == [
+        ("fault_cut_before", None),
+        ("fault_cut_after", 10),
+    ]
     assert after_the_first is False
     assert simulator.order(SHOP, order)["closed"] is True
 

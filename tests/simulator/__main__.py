@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with Simulator.start(options.host, options.port, seed=options.seed) as simulator:
+        simulator.set_webhooks({"retry_scale": options.webhook_retry_scale})
         shops = []
         for name in options.shop:
             facts = simulator.add_shop(
@@ -49,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--token", default=DEFAULT_TOKEN, help="access token of each shop")
     parser.add_argument("--webhook-secret", default=DEFAULT_SECRET, help="secret that signs webhooks")
     parser.add_argument("--webhooks-to", metavar="URL", help="subscribe this address to all topics")
+    parser.add_argument(
+        "--webhook-retry-scale", type=float, default=0.001, help="1 = Shopify's eight retries over four hours"
+    )
     parser.add_argument("--bucket-maximum", type=float, default=STANDARD_MAXIMUM, help="points")
     parser.add_argument("--restore-rate", type=float, default=STANDARD_RESTORE_RATE, help="points a second")
     parser.add_argument("--seed", type=int, default=0, help="of shuffled webhooks and probable faults")

@@ -44,7 +44,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """One line of the request log; costs are None if the operation was not charged."""
+    """One line of the request log.
+
+    ``operation`` None = anonymous; ``kind`` query, mutation or unknown; ``status`` 0 = the connection was cut; costs
+    are None if the operation was not charged; ``outcome`` ok, error (answered with ``errors``), throttled,
+    max_cost_exceeded, invalid, bad_request, unauthorized or ``fault_<kind>``.
+    """
 
     at: str
     shop: str
@@ -101,15 +106,18 @@ class AdminApi:
         if payload is None:
             self._note(shop.handle, None, "unknown", 400, "bad_request", {})
             return _json(400, {"errors": {"query": "Required parameter missing or invalid"}})
-        name = _operation_name(payload)
+        name, kind = _named(payload)
         faults = self._faults.hit(shop.handle, name)
         wait = sum(fault.seconds for fault in faults)
         trouble = next((fault for fault in faults if fault.kind is not FaultKind.LATENCY), None)
-        executed = trouble is None or trouble.kind in (FaultKind.CUT_AFTER, FaultKind.STALL_AFTER)
-        reply = self._execute(shop, payload, name) if executed else _json(200, {})
-        if trouble is not None:
-            self._note(shop.handle, name, "fault", trouble.status, str(trouble.kind), payload)
-            reply = _broken(trouble, shop, request_id)
+        if trouble is None:
+            return replace(self._execute(shop, payload, name), wait_seconds=wait)
+        reply = _broken(trouble, shop, request_id)
+        if trouble.kind in (FaultKind.CUT_AFTER, FaultKind.STALL_AFTER):
+            self._execute(shop, payload, name)
+            self.log[-1] = replace(self.log[-1], status=reply.status, outcome=f"fault_{trouble.kind}")
+        else:
+            self._note(shop.handle, name, kind, reply.status, f"fault_{trouble.kind}", payload)
         return replace(reply, wait_seconds=wait)
 
     def _execute(self, shop: Shop, payload: Json, name: str | None) -> Reply:
@@ -187,12 +195,15 @@ def _document(text: str) -> DocumentNode | tuple[GraphQLError, ...]:
     return tuple(validate(load_schema(), document)) or document
 
 
-def _operation_name(payload: Json) -> str | None:
+def _named(payload: Json) -> tuple[str | None, str]:
+    """Name and kind of the operation asked for."""
     document = _document(payload["query"])
     if isinstance(document, tuple):
-        return payload.get("operationName")
+        return payload.get("operationName"), "unknown"
     operation = get_operation_ast(document, payload.get("operationName"))
-    return operation.name.value if operation and operation.name else None
+    if operation is None:
+        return payload.get("operationName"), "unknown"
+    return operation.name.value if operation.name else None, operation.operation.value
 
 
 def _prepare(payload: Json) -> "_Call | tuple[GraphQLError, ...]":
