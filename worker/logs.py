@@ -38,16 +38,22 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    render: list[Processor] = (
-        [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(default=str)]
+    # Plain tracebacks on purpose: the pretty ones show local variables, and with them secrets.
+    render: Processor = (
+        structlog.processors.JSONRenderer(default=str)
         if chosen is LogFormat.JSON
-        else [redact, structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        else structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                redact,
+                render,
+            ],
         )
     )
     root = logging.getLogger()

@@ -44,6 +44,8 @@ class Settings(BaseModel):
     """Holds a password: never shown, never logged."""
     amqp_url: str = Field(repr=False, pattern=r"^amqps?://")
     """Holds a password: never shown, never logged."""
+    management_url: str | None = Field(default=None, repr=False, pattern=r"^https?://")
+    """RabbitMQ's management API, which alone sets policies; may hold a password. None: they are not looked at."""
     secret_key: tuple[SecretStr, ...] = ()
     """Fernet keys, separated by commas: the first encrypts, all decrypt. Needed where shops' secrets are read."""
 
@@ -123,7 +125,8 @@ def _services(start: Path) -> dict[str, Any]:
         if path.is_file():
             try:
                 document = json.loads(path.read_text())
-                return {name: document[name] for name in ("database_url", "amqp_url", "secret_key")}
+                found = {name: document[name] for name in ("database_url", "amqp_url", "secret_key")}
+                return found | {"management_url": document.get("management")}
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise InvalidInput(
                     "services_file_unreadable",
@@ -134,7 +137,7 @@ def _services(start: Path) -> dict[str, Any]:
 
 def _explain(error: ValidationError, given: Mapping[str, Any]) -> str:
     """One sentence per wrong variable, with its value unless that is a secret."""
-    secret = {"database_url", "amqp_url", "secret_key"}
+    secret = {"database_url", "amqp_url", "management_url", "secret_key"}
     sentences = []
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         name = str(problem["loc"][0])

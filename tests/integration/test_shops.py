@@ -66,6 +66,7 @@ def test_two_shops_may_share_one_store(connection: Connection[DictRow]) -> None:
         ("a", "a.myshopify.com", {"api_url": "ftp://a"}, "invalid_api_url"),
         ("a", "a.myshopify.com", {"api_url": "https://u:p@a.example"}, "invalid_api_url"),
         ("a", "a.myshopify.com", {"api_url": "https://a.example/x?y"}, "invalid_api_url"),
+        ("a", "a.myshopify.com", {"api_url": "https://a.example/../b"}, "invalid_api_url"),
         ("a", "a.myshopify.com", {"api_url": "http://a.example:x"}, "invalid_api_url"),
         ("a", "a.myshopify.com", {"api_url": "http://a.example"}, "insecure_api_url"),
         ("a", "a.myshopify.com", {"settings": {"tip_acount": "1"}}, "unknown_setting"),
@@ -82,7 +83,7 @@ def test_what_cannot_be_a_shop_is_refused(
     assert shops.list_all(connection) == ()
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8500", "http://shop:8500/", "https://proxy.example"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8500", "http://shop:8500/my-shop/", "https://proxy.example"])
 def test_the_admin_api_may_be_somewhere_else(connection: Connection[DictRow], url: str) -> None:
     added(connection, api_url=url)
 

@@ -3,13 +3,17 @@
 One round trip before a call and one after it; the call's row in the log travels with the second.
 """
 
+import psycopg
+
 from worker.database.pool import Database
 from worker.database.queries import load
 from worker.database.secrets import SecretBox
-from worker.errors import Bug
+from worker.errors import Bug, Unreachable
+from worker.logs import logger
 from worker.model.api_call import Admission, ApiCall
 
 SQL = load("api")
+_LOG = logger(__name__)
 
 
 class ApiBudget:
@@ -41,27 +45,32 @@ class ApiBudget:
         )
 
     def record(self, call: ApiCall) -> None:
-        """Overwrite the budget with what the answer said, keep the largest cost, log the call."""
+        """Overwrite the budget with what the answer said, keep the largest cost, log the call.
+
+        A database that fails here is reported in the process's log only: the call has happened, and its answer
+        must not be lost for want of a record.
+        """
         status = call.throttle
-        with self._database.statements() as connection:
-            connection.execute(
-                SQL["record"],
-                {
-                    "shop": call.shop,
-                    "operation": call.operation,
-                    "job_id": call.job_id,
-                    "status": call.status,
-                    "outcome": call.outcome,
-                    "requested_cost": call.requested_cost,
-                    "actual_cost": call.actual_cost,
-                    "maximum": status and status.maximum,
-                    "available": status and status.available,
-                    "restore_rate": status and status.restore_rate,
-                    "duration_seconds": call.duration_seconds,
-                    "request_id": call.request_id,
-                    "deprecated": call.deprecated,
-                },
-            )
+        values = {
+            "shop": call.shop,
+            "operation": call.operation,
+            "job_id": call.job_id,
+            "status": call.status,
+            "outcome": call.outcome,
+            "requested_cost": call.requested_cost,
+            "actual_cost": call.actual_cost,
+            "maximum": status and status.maximum,
+            "available": status and status.available,
+            "restore_rate": status and status.restore_rate,
+            "duration_seconds": call.duration_seconds,
+            "request_id": call.request_id,
+            "deprecated": call.deprecated,
+        }
+        try:
+            with self._database.statements() as connection:
+                connection.execute(SQL["record"], values)
+        except (psycopg.Error, Unreachable) as error:
+            _LOG.warning("api_call_not_recorded", **values, error=str(error))
 
     def forget_price(self, shop: str, operation: str) -> None:
         """Forget the largest cost seen: the operation will be sent with smaller pages from now on."""

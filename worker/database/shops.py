@@ -28,6 +28,7 @@ SQL = load("shops")
 
 _CODE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 _DOMAIN: Final = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
+_PATH: Final = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _SECRET_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
 
@@ -342,10 +343,11 @@ def _checked_url(url: str) -> str:
         port_is_fine = parts.port is None or parts.port > 0
     except ValueError:
         parts, port_is_fine = urlsplit(""), False
-    plain = not (parts.path or parts.query or parts.fragment or parts.username or parts.password)
+    plain = _PATH.fullmatch(parts.path) and not (parts.query or parts.fragment or parts.username or parts.password)
     if not (parts.scheme in ("http", "https") and parts.hostname and plain and port_is_fine):
         raise InvalidInput(
-            "invalid_api_url", f"api_url {url!r}: give scheme and host only, for example https://my-shop.myshopify.com"
+            "invalid_api_url",
+            f"api_url {url!r}: give scheme, host and path only, for example https://my-shop.myshopify.com",
         )
     if parts.scheme == "http" and not _is_near(parts.hostname):
         raise InvalidInput("insecure_api_url", f"api_url {url!r} would send the access token in the clear: use https")

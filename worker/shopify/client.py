@@ -35,6 +35,7 @@ READ_TRIES: Final = 6
 THROTTLED_TRIES: Final = 10
 FIRST_BACKOFF_SECONDS: Final = 1.0
 BACKOFF_CAP_SECONDS: Final = 60.0
+_THIS_MACHINE: Final = ("localhost", "127.0.0.1", "[::1]")
 _SLEEP_STEP_SECONDS: Final = 0.1
 _SHORTEST_WAIT_SECONDS: Final = 0.01
 
@@ -49,7 +50,7 @@ class Budget(Protocol):
         ...
 
     def record(self, call: ApiCall) -> None:
-        """Learn from an answer, and log the call."""
+        """Learn from an answer, and log the call. Never raises: the answer is worth more than its record."""
         ...
 
     def forget_price(self, shop: str, operation: str) -> None:
@@ -71,10 +72,12 @@ class Data:
 
 def http_client(connections: int) -> httpx.Client:
     """The process's HTTP client; `connections` ≥ worker threads, so that none waits for a connection."""
+    direct: dict[str, httpx.BaseTransport | None] = {f"all://{host}": None for host in _THIS_MACHINE}
     return httpx.Client(
         timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=60),
         follow_redirects=False,
+        mounts=direct,  # a proxy of the environment cannot reach what runs on this machine
         headers={"User-Agent": "backroom", "Accept": "application/json"},
     )
 
@@ -259,7 +262,7 @@ class ShopApi:
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             answer = Answer(Verdict.UNSENT, message=f"no connection ({_described(error)})")
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             slow = isinstance(error, httpx.TimeoutException)
             answer = Answer(Verdict.AMBIGUOUS, message=f"no answer ({_described(error)})", timed_out=slow)
         else:
@@ -337,5 +340,5 @@ _WAY_OUT: Final[Mapping[str, str]] = {
 }
 
 
-def _described(error: httpx.TransportError) -> str:
+def _described(error: httpx.RequestError) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

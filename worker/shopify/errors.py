@@ -128,7 +128,7 @@ class Answer:
     message: str = ""
     """What Shopify said, for people; no personal data beyond its own words."""
     unavailable: tuple[str, ...] = ()
-    """Paths of fields that were denied, for example `order.customer.email`."""
+    """Paths of fields that were denied, for example `order.customer.email`; places in lists are left out."""
     user_errors: tuple[UserError, ...] = ()
     cost: Cost = Cost()
     wait_seconds: float = 0.0
@@ -179,12 +179,16 @@ def _by_errors(errors: Sequence[Json], data: Json, cost: Cost) -> Answer:
     if verdict is Verdict.THROTTLED:
         return replace(answer, wait_seconds=_refill_seconds(cost))
     if verdict is Verdict.DENIED and _holds_something(data):
-        unavailable = tuple(".".join(map(str, error.get("path") or ("?",))) for error in errors)
+        unavailable = tuple(dict.fromkeys(_path(error) for error in errors))
         # A mutation's own refusals may stand beside a denied field.
         return replace(
             answer, verdict=Verdict.PARTIAL, data=data, unavailable=unavailable, user_errors=tuple(_user_errors(data))
         )
     return answer
+
+
+def _path(error: Json) -> str:
+    return ".".join(part for part in error.get("path") or () if isinstance(part, str)) or "?"
 
 
 def _holds_something(data: Json) -> bool:

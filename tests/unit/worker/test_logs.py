@@ -70,6 +70,25 @@ def test_an_exceptions_text_is_cleaned_too(lines: io.StringIO) -> None:
     assert "t-1" not in lines.getvalue()
 
 
+def test_on_a_terminal_neither_values_nor_local_variables_give_secrets_away() -> None:
+    stream, root = io.StringIO(), logging.getLogger()
+    before, level = list(root.handlers), root.level
+    try:
+        logs.configure(LogFormat.CONSOLE, stream=stream)
+        secret_local = "t-1"
+        try:
+            raise ValueError(f"at amqp://me:{secret_local}@mq/")
+        except ValueError:
+            logs.logger("x").exception("failed", access_token="t-2")
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+        structlog.reset_defaults()
+
+    assert "ValueError" in stream.getvalue()
+    assert not any(secret in stream.getvalue() for secret in ("t-1", "t-2"))
+
+
 def test_libraries_are_heard_from_warnings_on_and_look_the_same(lines: io.StringIO) -> None:
     logging.getLogger("pika").info("chatter")
     logging.getLogger("httpx").warning("slow %s", "answer")

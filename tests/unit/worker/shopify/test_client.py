@@ -9,7 +9,8 @@ import pytest
 from tests.support.fakes import a_shop
 from tests.support.shopify_answers import FakeBudget, FakeTime, ScriptedShop, answer, client_of
 from worker.errors import NeedsAttention, OutcomeUnknown, Rejected, RetryLater, Scope, Throttled
-from worker.shopify.client import API_VERSION, LONGEST_SLEEP_SECONDS, Usage
+from worker.report import Usage
+from worker.shopify.client import API_VERSION, LONGEST_SLEEP_SECONDS, http_client
 from worker.shopify.documents import Operation, OperationKind
 from worker.shopify.errors import QueryTooLarge, ShopTimedOut, UserError
 
@@ -191,6 +192,7 @@ def test_a_read_that_times_out_is_handed_back_at_once_where_the_caller_can_ask_f
         answer(status=504),
         httpx.ReadTimeout("30 s"),
         httpx.RemoteProtocolError("closed"),
+        httpx.DecodingError("broken gzip"),
         httpx.Response(200, content=b"<html>"),
         answer(errors=[{"message": "x", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]),
     ],
@@ -307,6 +309,11 @@ def test_a_redirect_is_not_followed_so_the_token_stays_at_home() -> None:
         client_of(shop, FakeBudget(), FakeTime()).for_shop(SHOP).execute(READ)
 
     assert [request.url.host for request in shop.requests] == ["my-shop.myshopify.com"]
+
+
+def test_the_processes_client_has_time_limits_keeps_connections_and_follows_nothing() -> None:
+    with http_client(4) as http:
+        assert (http.timeout.connect, http.timeout.read, http.follow_redirects) == (5, 30, False)
 
 
 def test_another_served_version_lets_reads_go_on_and_stops_writes() -> None:

@@ -127,6 +127,17 @@ def test_retry_after_is_decimal_seconds_and_one_where_it_says_nothing(header: st
     assert answer.wait_seconds == seconds
 
 
+def test_denied_fields_are_named_once_however_many_records_miss_them() -> None:
+    denied = [
+        {"message": "no", "path": ["orders", "nodes", number, "email"], "extensions": {"code": "ACCESS_DENIED"}}
+        for number in range(100)
+    ]
+
+    answer = judged({"data": {"orders": {"nodes": [{"email": None}] * 100}}, "errors": denied})
+
+    assert answer.unavailable == ("orders.nodes.email",)
+
+
 def test_the_gravest_error_decides() -> None:
     body = with_code("ACCESS_DENIED", data={"order": {"id": 1}})
     body["errors"].append({"message": "x", "extensions": {"code": "INTERNAL_SERVER_ERROR"}})
