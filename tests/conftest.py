@@ -47,8 +47,14 @@ def amqp_url(services: Services) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def management_url(services: Services) -> str:
+    """The management API of the broker behind `amqp_url`."""
+    return services.management_url
+
+
 @pytest.fixture(scope="module")
 def module_amqp_url(services: Services) -> Iterator[str]:
-    """A virtual host shared by the tests of one module: saves 0.8 s a test where queues do not collide."""
+    """A virtual host shared by the tests of one module."""
     with service_kit.fresh_virtual_host(services) as url:
         yield url

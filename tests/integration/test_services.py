@@ -81,7 +81,7 @@ def test_the_file_with_the_passwords_is_closed_to_others(checkout: Path) -> None
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 def test_every_port_listens_on_loopback_only(checkout: Path) -> None:
     broker, database = known(checkout).rabbitmq, known(checkout).postgres
-    wanted = {broker.port, broker.distribution_port, broker.epmd_port, database.port}
+    wanted = {broker.port, broker.distribution_port, broker.epmd_port, database.port, broker.management_port}
 
     listening = listening_addresses(wanted)
 

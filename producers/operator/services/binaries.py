@@ -57,9 +57,7 @@ def find_postgres() -> list[PostgresBinaries]:
     for directory in _postgres_directories():
         if (directory / "initdb").exists() and (version := _postgres_version(directory / "postgres")):
             found[(directory / "postgres").resolve().parent] = version
-    usable = [
-        PostgresBinaries(where, version) for where, version in found.items() if version[0] >= OLDEST_POSTGRES
-    ]
+    usable = [PostgresBinaries(where, version) for where, version in found.items() if version[0] >= OLDEST_POSTGRES]
     return sorted(usable, key=lambda binaries: binaries.version, reverse=True)
 
 

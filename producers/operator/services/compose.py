@@ -25,7 +25,7 @@ _START_SECONDS = 600  # the first start downloads two images
 _FILE = "compose.json"
 
 POSTGRES_IMAGE = "postgres:18"
-RABBITMQ_IMAGE = "rabbitmq:4.2"
+RABBITMQ_IMAGE = "rabbitmq:4.2-management"
 
 
 def is_available() -> bool:
@@ -72,9 +72,7 @@ def document(database: PostgresState, broker: RabbitmqState) -> dict[str, Any]:
                 "command": ["postgres", "-c", "max_connections=200"],
                 "ports": [f"{ports.LOOPBACK}:{database.port}:5432"],
                 "volumes": ["postgres:/var/lib/postgresql"],
-                "healthcheck": _healthcheck(
-                    f"pg_isready --username={USER} --dbname={DATABASE} --host=127.0.0.1"
-                ),
+                "healthcheck": _healthcheck(f"pg_isready --username={USER} --dbname={DATABASE} --host=127.0.0.1"),
             },
             "rabbitmq": {
                 "image": RABBITMQ_IMAGE,
@@ -84,7 +82,10 @@ def document(database: PostgresState, broker: RabbitmqState) -> dict[str, Any]:
                     "RABBITMQ_DEFAULT_PASS": broker.password,
                     "RABBITMQ_DEFAULT_VHOST": VIRTUAL_HOST,
                 },
-                "ports": [f"{ports.LOOPBACK}:{broker.port}:5672"],
+                "ports": [
+                    f"{ports.LOOPBACK}:{broker.port}:5672",
+                    f"{ports.LOOPBACK}:{broker.management_port}:15672",
+                ],
                 "volumes": ["rabbitmq:/var/lib/rabbitmq"],
                 "healthcheck": _healthcheck("rabbitmq-diagnostics --quiet check_port_connectivity"),
             },
@@ -100,17 +101,13 @@ def _healthcheck(command: str) -> dict[str, Any]:
 def _compose(directory: Path, *arguments: str) -> None:
     name = "backroom-" + hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:8]
     command = ["docker", "compose", "--project-name", name, "--file", str(directory / _FILE), *arguments]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_START_SECONDS
-    )
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_START_SECONDS)
     if done.returncode != 0:
         raise ServicesError(f"`docker compose {' '.join(arguments)}` failed: {done.stderr.strip()}")
 
 
 def _succeeds(command: Sequence[str]) -> bool:
     try:
-        return (
-            subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=15).returncode == 0
-        )
+        return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=15).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False

@@ -38,9 +38,7 @@ _SETTINGS: Mapping[str, str] = {
 
 def plan(directory: Path, port: int) -> PostgresState:
     """A cluster that does not exist yet. ``directory`` is where it should lie, if its user can get there."""
-    return PostgresState(
-        port=port, password=secrets.token_hex(16), directory=_reachable(directory), version=""
-    )
+    return PostgresState(port=port, password=secrets.token_hex(16), directory=_reachable(directory), version="")
 
 
 def is_running(state: PostgresState) -> bool:
@@ -158,9 +156,7 @@ def _matching(installed: list[PostgresBinaries], data: Path) -> PostgresBinaries
     )
 
 
-def _initialise(
-    state: PostgresState, binaries: PostgresBinaries, data: Path, user: pwd.struct_passwd | None
-) -> None:
+def _initialise(state: PostgresState, binaries: PostgresBinaries, data: Path, user: pwd.struct_passwd | None) -> None:
     draft = data.with_name("data.draft")  # renamed at the end: an interrupted start leaves no half cluster
     shutil.rmtree(draft, ignore_errors=True)
     password = state.directory / "password"

@@ -72,9 +72,7 @@ def start_detached(
     return identify(int(launched.stdout))
 
 
-def stop(
-    identity: Identity | None, *, grace_seconds: float, request: signal.Signals = signal.SIGTERM
-) -> bool:
+def stop(identity: Identity | None, *, grace_seconds: float, request: signal.Signals = signal.SIGTERM) -> bool:
     """Ask that process to end with ``request``; kill it when ``grace_seconds`` have passed.
 
     Returns True if it ended by itself or was gone already, False if it had to be killed.

@@ -1,11 +1,9 @@
 """A private RabbitMQ: a node with a name, a cookie, a port mapper and ports of its own, on loopback only."""
 
-import json
 import os
 import secrets
 import shutil
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +19,6 @@ from producers.operator.services.waiting import Report
 _START_SECONDS = 120
 _STOP_SECONDS = 60
 _EPMD_SECONDS = 10
-_CONTROL_SECONDS = 60
 
 # The defaults of an empty node: our user and virtual host are made before the first listener opens,
 # and the well-known user "guest" is never made at all.
@@ -42,9 +39,7 @@ log.console.use_colors = off
 """
 
 
-def plan(
-    directory: Path, port: int, distribution_port: int, epmd_port: int, management_port: int
-) -> RabbitmqState:
+def plan(directory: Path, port: int, distribution_port: int, epmd_port: int, management_port: int) -> RabbitmqState:
     """A node that does not exist yet."""
     return RabbitmqState(
         port=port,
@@ -127,40 +122,6 @@ def stop(state: RabbitmqState) -> RabbitmqState:
 def delete(state: RabbitmqState) -> None:
     """Remove the stopped node and all its data."""
     shutil.rmtree(state.directory, ignore_errors=True)
-
-
-def control(
-    state: RabbitmqState, binaries: RabbitmqBinaries, arguments: Sequence[str], text: str = ""
-) -> str:
-    """Run `rabbitmqctl` on our node and return its output; ``text`` is its standard input.
-
-    Raises ServicesError with the tool's own words.
-    """
-    done = subprocess.run(
-        [str(binaries.scripts / "rabbitmqctl"), "--quiet", *arguments],
-        env=_environment(state),
-        cwd=state.directory,
-        input=text,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=_CONTROL_SECONDS,
-    )
-    if done.returncode != 0:
-        raise ServicesError(f"`rabbitmqctl {' '.join(arguments)}` failed: {done.stdout.strip()}")
-    return done.stdout
-
-
-def add_virtual_host(state: RabbitmqState, binaries: RabbitmqBinaries, name: str) -> None:
-    """Make a virtual host that our user may use, in one call of the tool (about 0.4 s)."""
-    everything = {"user": USER, "vhost": name, "configure": ".*", "read": ".*", "write": ".*"}
-    definitions = {"vhosts": [{"name": name}], "permissions": [everything]}
-    control(state, binaries, ["import_definitions", "--format", "json"], json.dumps(definitions))
-
-
-def delete_virtual_host(state: RabbitmqState, binaries: RabbitmqBinaries, name: str) -> None:
-    """Remove a virtual host and all its queues."""
-    control(state, binaries, ["delete_vhost", name])
 
 
 def _launch_epmd(state: RabbitmqState, binaries: RabbitmqBinaries) -> process.Identity | None:

@@ -101,9 +101,7 @@ def status(root: Path) -> list[ServiceStatus]:
     """How each service is; asks the services themselves and changes nothing."""
     services = state.load(root)
     if services is None:
-        return [
-            ServiceStatus(name, Health.ABSENT, None, None, None, None) for name in ("PostgreSQL", "RabbitMQ")
-        ]
+        return [ServiceStatus(name, Health.ABSENT, None, None, None, None) for name in ("PostgreSQL", "RabbitMQ")]
     return [
         _status("PostgreSQL", services.postgres, postgres.answers(services.postgres), postgres.is_running),
         _status("RabbitMQ", services.rabbitmq, rabbitmq.answers(services.rabbitmq), rabbitmq.is_running),
@@ -250,14 +248,12 @@ def _start_rabbitmq(planned: RabbitmqState, installed: _Installed, record: _Reco
 
     def elsewhere(attempt: RabbitmqState) -> RabbitmqState:
         broker, distribution, epmd, management = ports.choose(4, random.SystemRandom())
-        return replace(
-            attempt, port=broker, distribution_port=distribution, epmd_port=epmd, management_port=management
-        )
+        return replace(attempt, port=broker, distribution_port=distribution, epmd_port=epmd, management_port=management)
 
     if rabbitmq.is_running(planned):
         return begin(planned)
     stopped = rabbitmq.stop(planned)  # a port mapper that outlived its node
-    wanted = (stopped.port, stopped.distribution_port, stopped.epmd_port)
+    wanted = (stopped.port, stopped.distribution_port, stopped.epmd_port, stopped.management_port)
     return _on_free_ports(stopped, wanted, begin, elsewhere)
 
 

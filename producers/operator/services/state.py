@@ -62,6 +62,9 @@ class RabbitmqState:
     distribution_port: int
     """Where its own command-line tool talks to the node."""
 
+    management_port: int
+    """Of the management API, which sets policies and makes virtual hosts in milliseconds."""
+
     epmd_port: int
     """Of the Erlang port mapper that belongs to this node alone."""
 
@@ -74,9 +77,6 @@ class RabbitmqState:
 
     directory: Path
     version: str
-    management_port: int | None = None
-    """Of the management API, which alone can set policies. None: the node was planned before it had one."""
-
     server: Identity | None = None
     epmd: Identity | None = None
 
@@ -90,9 +90,9 @@ class RabbitmqState:
         return f"amqp://{USER}:{self.password}@{LOOPBACK}:{self.port}/{virtual_host}"
 
     @property
-    def management_url(self) -> str | None:
-        """Of the management API, which takes the user and password of `url`; None where there is none."""
-        return None if self.management_port is None else f"http://{LOOPBACK}:{self.management_port}"
+    def management_url(self) -> str:
+        """Of the management API, which takes the user and password of `url`."""
+        return f"http://{LOOPBACK}:{self.management_port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ def _decode(document: dict[str, Any]) -> ServicesState:
         rabbitmq=RabbitmqState(
             port=rabbitmq["port"],
             distribution_port=rabbitmq["distribution_port"],
-            management_port=rabbitmq.get("management_port"),
+            management_port=rabbitmq["management_port"],
             epmd_port=rabbitmq["epmd_port"],
             node=rabbitmq["node"],
             password=rabbitmq["password"],
