@@ -34,7 +34,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 def store(database: Database, order: ShopifyOrder) -> StoreResult:
     with database.transaction() as connection:
-        return orders.store_order(connection, SHOP, order)
+        return orders.store_order(connection, SHOP, order).result
 
 
 def load(database: Database, number: int = 1001) -> orders.StoredOrder:
@@ -75,13 +75,13 @@ def process(database: Database, order: ShopifyOrder, document: Document | None =
 @given(order=strategies.orders())
 def test_an_order_comes_back_as_it_was_stored(database: Database, order: ShopifyOrder) -> None:
     with database.transaction() as connection:
-        result = orders.store_order(connection, SHOP, order)
+        result = orders.store_order(connection, SHOP, order).result
 
         (stored,) = orders.load_orders(connection, SHOP, [order.id])
 
         assert result is StoreResult.NEW
         assert stored.order == order
-        assert orders.store_order(connection, SHOP, order) is StoreResult.UNCHANGED
+        assert orders.store_order(connection, SHOP, order).result is StoreResult.UNCHANGED
         connection.rollback()
 
 

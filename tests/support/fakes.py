@@ -1,6 +1,6 @@
 """Hand-written stand-ins at the ports of a report: the orders of the shop, and one slice of a job."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +18,7 @@ from worker.errors import LeaseLost
 from worker.model.ids import Gid
 from worker.model.shop import Shop
 from worker.model.shopify_order import OrderSummary, ShopifyOrder
-from worker.report import Counters, JobContext, PlanEntry, Stop
+from worker.report import Counters, JobContext, PlanEntry, Stop, Usage
 
 
 class FakeOrders:
@@ -134,6 +134,7 @@ class FakeRun:
         )
         self.cursor: Mapping[str, Any] = dict(cursor or {})
         self.counters = Counters()
+        self.high_priority = False
         self.plan: list[PlanEntry] = []
         self.writes: list[int] = []
         """Statements of each committed transaction, the fence and the checkpoint not counted."""
@@ -161,6 +162,9 @@ class FakeRun:
         with self._database.transaction() as connection:
             yield connection
             connection.rollback()
+
+    def watch_usage(self, usage: Callable[[], Usage]) -> None:
+        """Nobody counts here."""
 
     def stop_requested(self) -> Stop | None:
         if self._stop_after is None:

@@ -41,6 +41,15 @@ class StoreResult(StrEnum):
     """The mirror holds a newer version: nothing was written."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What came of storing a version of an order."""
+
+    result: StoreResult
+    awaits_document: bool
+    """It has no sales document and was not cancelled."""
+
+
 class OrderProgress(StrEnum):
     """What became of an imported order, as the database derives it."""
 
@@ -205,7 +214,7 @@ def unstage(connection: Connection[DictRow], shop: str, gid: Gid, updated_at: da
     connection.execute(SQL["unstage"], {"shop": shop, "id": numeric_id(gid), "updated_at": updated_at})
 
 
-def store_order(connection: Connection[DictRow], shop: str, order: ShopifyOrder) -> StoreResult:
+def store_order(connection: Connection[DictRow], shop: str, order: ShopifyOrder) -> Stored:
     """Write a whole order unless the mirror holds a newer version or the same content.
 
     What became of the order stays as it is, but for one thing: a processed order whose document no longer
@@ -215,14 +224,15 @@ def store_order(connection: Connection[DictRow], shop: str, order: ShopifyOrder)
     key = {"shop": shop, "id": numeric_id(order.id)}
     stored = connection.execute(SQL["stored_version"], key).fetchone()
     digest = order_import.content_hash(order)
+    awaits_document = order.cancelled_at is None and (stored is None or not stored["processed"])
     conflict = ""
     if stored is not None:
         if stored["updated_at"] > order.updated_at:
-            return StoreResult.STALE
+            return Stored(StoreResult.STALE, awaits_document)
         if stored["content_hash"] == digest:
             if stored["updated_at"] < order.updated_at:
                 connection.execute(SQL["touch"], key | {"updated_at": order.updated_at})
-            return StoreResult.UNCHANGED
+            return Stored(StoreResult.UNCHANGED, awaits_document)
         if stored["processed"]:
             made_of = order_rows.from_json(stored["processed_snapshot"])
             found = order_import.conflicts(made_of, order_import.snapshot(order))
@@ -233,7 +243,7 @@ def store_order(connection: Connection[DictRow], shop: str, order: ShopifyOrder)
     if stored is not None:
         connection.execute(SQL["clear_children"], key)
     connection.execute(SQL["store_children"], key | {"rows": order_rows.to_json(order_rows.child_rows(order))})
-    return StoreResult.NEW if stored is None else StoreResult.CHANGED
+    return Stored(StoreResult.NEW if stored is None else StoreResult.CHANGED, awaits_document)
 
 
 def load_orders(connection: Connection[DictRow], shop: str, gids: Sequence[Gid]) -> tuple[StoredOrder, ...]:

@@ -25,7 +25,7 @@ CREATE TABLE backroom.order_to_import (
     unpaid boolean NOT NULL,
     financial_status text NOT NULL,
     fulfillment_status text NOT NULL,
-    order_amount numeric(18, 5) NOT NULL,
+    order_amount numeric NOT NULL,
     currency_code text NOT NULL,
     total_quantity integer NOT NULL,
     tags jsonb NOT NULL,                            -- list of text
@@ -35,8 +35,8 @@ CREATE TABLE backroom.order_to_import (
     sell_to_country text NOT NULL,
     ship_to_country text NOT NULL,
     bill_to_country text NOT NULL,
-    vat_amount numeric(18, 5) NOT NULL,
-    presentment_vat_amount numeric(18, 5) NOT NULL,
+    vat_amount numeric NOT NULL,
+    presentment_vat_amount numeric NOT NULL,
     channel_liable_taxes boolean NOT NULL,
     attributes jsonb NOT NULL,                      -- key to value
     kept_out_by jsonb NOT NULL DEFAULT '[]',        -- filters it did not match when last looked at
