@@ -11,8 +11,10 @@ from schemas.wire import ContractViolation, Pointer
 class Delivery:
     """A message with everything that the broker told about it. Settled explicitly, never by returning (design D2).
 
-    Whoever handles it calls `settle` once what it asked for is in the ledger (or is known to be there); a
-    delivery that nobody settled goes back to the queue after a pause.
+    Whoever handles it calls `settle` once what it asked for is in the ledger (or is known to be there), or
+    `give_back` when another process should have it. A delivery with which nobody did either when its handler
+    returned or raised is tried again after a pause, during which the process takes nothing new: its ledger
+    is taken to be out of reach.
     """
 
     queue: str
@@ -27,13 +29,27 @@ class Delivery:
     received_at: float = 0.0
     """Monotonic seconds of this process."""
     settled: bool = False
+    given_back: bool = False
     on_settle: Callable[[], None] | None = None
     """Set by the broker: acknowledge now."""
+    on_give_back: Callable[[], None] | None = None
+    """Set by the broker: return to the queue now."""
 
     def settle(self) -> None:
-        """The ledger has it: the broker may forget the message. Calling twice is harmless."""
-        if self.settled:
+        """The ledger has it: the broker may forget the message, at once. Calling twice is harmless."""
+        if self.settled or self.given_back:
             return
         self.settled = True
         if self.on_settle is not None:
             self.on_settle()
+
+    def give_back(self) -> None:
+        """Not now, perhaps elsewhere: the message returns to its queue without a pause.
+
+        For the rare case only: up to RabbitMQ 4.2 each return counts towards the delivery limit of 20.
+        """
+        if self.settled or self.given_back:
+            return
+        self.given_back = True
+        if self.on_give_back is not None:
+            self.on_give_back()

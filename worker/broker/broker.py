@@ -1,0 +1,254 @@
+"""The engine's broker: Dramatiq's public classes over one connection that is ours (design D2, broker spec 1.6).
+
+What it does otherwise than Dramatiq's own:
+
+- One consuming connection a process, one channel a queue; nothing is ever declared here (`topology` does that).
+- A message belongs to the channel it came from; what is left after a loss is dropped, late acks are ignored.
+- Bodies are read before a message exists; one that breaks the contract reaches its actor as a ContractViolation.
+- A message is acknowledged when its handler settled it, not because its actor returned.
+- No delays, no retries, no results: whatever waits, waits as a row of the ledger.
+"""
+
+import itertools
+import logging
+import random
+import threading
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import NoReturn
+
+import dramatiq
+from dramatiq.broker import Broker, Consumer, MessageProxy
+from dramatiq.errors import QueueNotFound
+from dramatiq.middleware import Middleware, SkipMessage
+from pika.adapters.select_connection import SelectConnection
+from pika.channel import Channel
+
+from producers.client.connection import BrokerConnection, describe
+from worker.broker.consumer import QueueConsumer, SyncMessage
+from worker.broker.intake import Intake
+from worker.clock import Clock
+from worker.errors import Bug, InvalidInput, Unreachable
+
+CONNECT_SECONDS = 15.0
+"""How long a starting worker waits for its broker."""
+
+_CHECK_SECONDS = 10.0
+_NOT_FOUND = 404
+
+_log = logging.getLogger("backroom.broker")
+
+
+class SyncBroker(Broker):
+    """Delivers messages of RabbitMQ to the actors declared on it, one actor a queue."""
+
+    def __init__(
+        self,
+        amqp_url: str,
+        *,
+        threads: int,
+        clock: Clock,
+        name: str = "worker",
+        chance: random.Random | None = None,
+        middleware: Sequence[Middleware] = (),
+    ) -> None:
+        """`threads` is also the prefetch of each queue. `chance` None: the system's randomness.
+
+        Nothing is connected before `start`.
+        """
+        super().__init__(middleware=[DropWhatIsGone(), *middleware])
+        self.threads = threads
+        self.intake = Intake(clock.monotonic)
+        self._clock = clock
+        self._actor_of: dict[str, str] = {}
+        self._consumers: list[QueueConsumer] = []
+        self._lock = threading.Lock()
+        self._epochs = itertools.count(1)
+        self._stopped = False
+        self._connection = BrokerConnection(
+            amqp_url, name=f"{name} consumer", listener=self, chance=chance or random.SystemRandom()
+        )
+
+    # What a process does with it.
+
+    def start(self, timeout_seconds: float = CONNECT_SECONDS) -> None:
+        """Connect, and see that every declared queue is there.
+
+        Raises:
+            Unreachable: no broker answered in time.
+            InvalidInput: a queue is missing; the message names it.
+        """
+        self._connection.start()
+        if not self._connection.wait_open(timeout_seconds):
+            raise Unreachable(
+                "broker_unreachable",
+                f"RabbitMQ at {self._connection.address}: {self._connection.last_error}. "
+                "Start it (`backroom services up`) or correct BACKROOM_AMQP_URL",
+            )
+        missing = self._missing_queues(sorted(self.queues))
+        if missing:
+            raise InvalidInput(
+                "queue_missing",
+                f"queue {', '.join(missing)} not found on the broker; `backroom topology apply` creates it",
+            )
+
+    @property
+    def connected(self) -> bool:
+        """Whether the consuming connection stood a moment ago; it comes back by itself."""
+        return self._connection.is_open
+
+    @property
+    def server_version(self) -> str:
+        """Of the broker connected last; empty before the first connection."""
+        return self._connection.server_version
+
+    def stop_intake(self) -> None:
+        """Take nothing new and return what no thread has begun; threads at work still settle. For good."""
+        with self._lock:
+            self._stopped = True
+            consumers = tuple(self._consumers)
+        for consumer in consumers:
+            consumer.stop_receiving()
+
+    def close(self) -> None:
+        """Disconnect; whatever is still unsettled returns to its queue."""
+        self.stop_intake()
+        self._connection.close()
+
+    # The contract of Dramatiq.
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Consume this queue. On the broker it must exist already (`topology apply`)."""
+        if queue_name in self.queues:
+            return
+        self.emit_before("declare_queue", queue_name)
+        self.queues[queue_name] = None
+        self.emit_after("declare_queue", queue_name)
+
+    def declare_actor(self, actor: "dramatiq.Actor[..., object]") -> None:
+        """Make this actor the one that gets every message of its queue."""
+        known = self._actor_of.setdefault(actor.queue_name, actor.actor_name)
+        if known != actor.actor_name:
+            raise Bug(
+                "two_actors", f"queue {actor.queue_name} has actor {known} already; {actor.actor_name} needs its own"
+            )
+        super().declare_actor(actor)
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30000) -> Consumer:  # noqa: ARG002
+        """Feed one queue to the engine. `prefetch` is the engine's wish; ours is `threads`."""
+        actor_name = self._actor_of.get(queue_name)
+        if actor_name is None:
+            raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
+        consumer = QueueConsumer(
+            queue_name,
+            actor_name,
+            connection=self._connection,
+            new_epoch=partial(next, self._epochs),
+            intake=self.intake,
+            prefetch=self.threads,
+            timeout_seconds=timeout / 1000,
+            monotonic=self._clock.monotonic,
+        )
+        with self._lock:
+            self._consumers = [other for other in self._consumers if other.queue_name != queue_name] + [consumer]
+            stopped = self._stopped
+        if stopped:
+            consumer.stop_receiving()
+        else:
+            self._connection.call(partial(self._attach, consumer))
+        return consumer
+
+    def enqueue(self, message: "dramatiq.Message[object]", *, delay: int | None = None) -> NoReturn:
+        """Refused: requests are published by `producers.client`, pointers by `relay`, and rows do the waiting."""
+        what = "delays a message" if delay is not None else "sends a message"
+        raise Bug("engine_may_not_publish", f"the engine {what} to {message.queue_name}: publish through the relay")
+
+    def flush(self, queue_name: str) -> NoReturn:
+        """Refused: messages of others are not ours to drop."""
+        raise Bug("engine_may_not_flush", f"queue {queue_name} is emptied at the broker, by an operator")
+
+    def flush_all(self) -> NoReturn:
+        """Refused, as `flush`."""
+        raise Bug("engine_may_not_flush", "queues are emptied at the broker, by an operator")
+
+    def join(self, queue_name: str, *, timeout: int | None = None) -> NoReturn:  # noqa: ARG002
+        """Refused: only the ledger knows when the work of a queue is done."""
+        raise Bug("engine_cannot_join", f"ask the ledger when the work of {queue_name} is done")
+
+    # The connection's listener, on the I/O thread.
+
+    def on_open(self, connection: SelectConnection) -> None:
+        with self._lock:
+            consumers = tuple(self._consumers)
+        for consumer in consumers:
+            consumer.on_open(connection)
+
+    def on_lost(self, reason: str) -> None:
+        """Nothing to do: every consumer heard it from its channel."""
+
+    def on_blocked(self, reason: str) -> None:
+        """Nothing to do: this connection publishes nothing."""
+
+    def on_unblocked(self) -> None:
+        """Nothing to do."""
+
+    def _attach(self, consumer: QueueConsumer) -> None:
+        connection = self._connection.current
+        if connection is not None:
+            consumer.on_open(connection)
+
+    def _missing_queues(self, names: Sequence[str]) -> list[str]:
+        """Ask for each queue on a throw-away channel: the broker closes the channel where it has no such queue."""
+        checks = [_QueueCheck(name) for name in names]
+        self._connection.call(partial(self._begin_checks, checks))
+        missing = []
+        for check in checks:
+            if not check.answered.wait(_CHECK_SECONDS):
+                raise Unreachable("broker_unreachable", f"RabbitMQ did not say whether queue {check.queue} exists")
+            if check.missing:
+                missing.append(check.queue)
+        return missing
+
+    def _begin_checks(self, checks: Iterable["_QueueCheck"]) -> None:
+        connection = self._connection.current
+        for check in checks:
+            if connection is None:
+                check.answered.set()  # lost again at once: consuming will tell
+            else:
+                connection.channel(on_open_callback=check.ask)
+
+
+class DropWhatIsGone(Middleware):
+    """Skips what went back to the broker between being fetched and being begun, and stops the intake in time."""
+
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002
+        if isinstance(message, SyncMessage) and not message.begin():
+            raise SkipMessage(f"{message} is with the broker again")
+
+    def before_worker_shutdown(self, broker: Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
+        if isinstance(broker, SyncBroker):
+            broker.stop_intake()
+
+
+def build_worker(broker: SyncBroker, *, idle_milliseconds: int = 1000) -> dramatiq.Worker:
+    """Dramatiq's worker for every queue declared on `broker`, with as many threads as the broker fetches for."""
+    return dramatiq.Worker(broker, queues=None, worker_threads=broker.threads, worker_timeout=idle_milliseconds)
+
+
+class _QueueCheck:
+    """One question to the broker: is there such a queue?"""
+
+    def __init__(self, queue: str) -> None:
+        self.queue = queue
+        self.answered = threading.Event()
+        self.missing = False
+
+    def ask(self, channel: Channel) -> None:
+        channel.add_on_close_callback(self._closed)
+        channel.queue_declare(self.queue, passive=True, callback=lambda _: channel.close())
+
+    def _closed(self, _: Channel, error: Exception) -> None:
+        self.missing = getattr(error, "reply_code", None) == _NOT_FOUND
+        if self.missing:
+            _log.error("%s", describe(error))
+        self.answered.set()
