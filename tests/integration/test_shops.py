@@ -247,7 +247,7 @@ def test_after_a_change_of_keys_the_old_key_is_no_longer_needed(connection: Conn
     shops.add_webhook_secret(connection, SECRETS, "my-shop", "2026", "whsec_1", who="ada")
     new_key = Fernet.generate_key().decode()
 
-    assert shops.rotate_secrets(connection, SecretBox([new_key, KEY])) == 2
+    assert shops.rotate_secrets(connection, SecretBox([new_key, KEY]), who="ada") == 2
 
     door = shops.load_webhook_door_cache(connection, SecretBox([new_key]))
     assert door["my-shop.myshopify.com"][0].secrets[0].value == "whsec_1"

@@ -184,12 +184,13 @@ def remove_webhook_secret(connection: Connection[DictRow], code: str, secret_id:
     _audit(connection, who, "shop remove webhook secret", code, {"secret_id": secret_id})
 
 
-def rotate_secrets(connection: Connection[DictRow], secrets: SecretBox) -> int:
+def rotate_secrets(connection: Connection[DictRow], secrets: SecretBox, *, who: str) -> int:
     """Encrypt everything with the newest key; returns how many secrets. The old key may go afterwards."""
     stored = connection.execute(SQL["stored_secrets"]).fetchall()
     for row in stored:
         query = SQL["replace_webhook_secret"] if row["id"] else SQL["replace_token"]
         connection.execute(query, row | {"secret": secrets.rotate(row["secret"])})
+    _audit(connection, who, "shops rotate secrets", "*", {"secrets": len(stored)})
     return len(stored)
 
 
