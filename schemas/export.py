@@ -46,7 +46,7 @@ def write(folder: Path = PUBLISHED) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = documents()
     touched = []
-    for stale in sorted(set(path.name for path in folder.glob("*.json")) - set(wanted)):
+    for stale in sorted({path.name for path in folder.glob("*.json")} - set(wanted)):
         (folder / stale).unlink()
         touched.append(folder / stale)
     for name, content in wanted.items():
@@ -115,6 +115,10 @@ def asyncapi() -> dict[str, Any]:
             }
         },
     }
+
+
+def _reports_of(category: Category) -> list[str]:
+    return [f"{entry.number} {entry.name.value}" for entry in CATALOGUE if entry.category.value == category.value]
 
 
 def _schema(model: type[BaseModel], name: str, title: str) -> dict[str, Any]:

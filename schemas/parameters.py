@@ -1,7 +1,7 @@
 """One parameter model per report: what a request may say beyond the shop (orders spec 2.3 and 8)."""
 
 import re
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -27,29 +27,29 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
+    ENTITY_FIELD: ClassVar[str | None] = None
+    """The field that holds the ids a request is about; None: the report knows no ids."""
+
     def entities(self) -> tuple[str, ...] | None:
         """The ids the request is about; None means whatever changed."""
-        return None
+        return None if self.ENTITY_FIELD is None else getattr(self, self.ENTITY_FIELD)
 
     def without_entities(self) -> dict[str, object]:
         """The rest of the parameters as JSON; two requests that agree here may share a job (design D9)."""
-        return self.model_dump(mode="json", exclude_none=True, by_alias=True)
+        left_out = set() if self.ENTITY_FIELD is None else {self.ENTITY_FIELD}
+        return self.model_dump(mode="json", exclude=left_out, exclude_none=True, by_alias=True)
 
 
 class OrderParameters(Parameters):
     """Parameters of the reports that work on orders."""
+
+    ENTITY_FIELD = "order_ids"
 
     order_ids: tuple[OrderId, ...] | None = Field(
         default=None,
         min_length=1,
         description="Work on these orders only (gids or numbers). Absent: every order that changed or waits.",
     )
-
-    def entities(self) -> tuple[str, ...] | None:
-        return self.order_ids
-
-    def without_entities(self) -> dict[str, object]:
-        return self.model_dump(mode="json", exclude={"order_ids"}, exclude_none=True, by_alias=True)
 
 
 class SyncOrders(OrderParameters):

@@ -80,6 +80,11 @@ def print_detail(values: Mapping[str, object], *, as_json: bool) -> None:
     _console().print(table)
 
 
+def print_title(text: str) -> None:
+    """A line that opens the next part of a detail."""
+    _console().print(f"\n[bold]{escape(text)}[/bold]")
+
+
 def print_json(value: object) -> None:
     """Print one JSON document on stdout."""
     sys.stdout.write(to_json(value) + "\n")

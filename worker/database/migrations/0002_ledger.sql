@@ -166,7 +166,6 @@ CREATE TABLE backroom.dead_letter (
     body bytea,                                     -- exactly what came; null for a failed job
     headers jsonb NOT NULL DEFAULT '{}',
     state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'replayed', 'discarded')),
-    replay_job_id bigint REFERENCES backroom.job,
     closed_at timestamptz,
     closed_by text,
     CHECK ((state = 'open') = (closed_at IS NULL)),
@@ -187,6 +186,7 @@ CREATE TABLE backroom.inbox (
     CHECK ((job_id IS NULL) <> (dead_letter_id IS NULL))
 );
 CREATE INDEX inbox_received ON backroom.inbox (received_at);
+CREATE INDEX inbox_dead_letter ON backroom.inbox (dead_letter_id) WHERE dead_letter_id IS NOT NULL;
 
 -- Requests that could not, or need not, go over the broker; every worker relays them (design D7).
 CREATE TABLE backroom.pending_request (

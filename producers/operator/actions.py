@@ -1,0 +1,176 @@
+"""What an operator may do; every action takes who does it and leaves a trace in the audit.
+
+Three faces (command line, later API and console) call these same functions.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from producers.client.publisher import NotConfirmed, Outgoing, Publisher, Unroutable
+from schemas.catalogue import find_report
+from schemas.categories import REQUEST_EXCHANGE
+from schemas.job import Level
+from schemas.request import SyncRequest, new_request
+from schemas.wire import ContractViolation, encode_request, parse_request
+from worker.database import ledger
+from worker.database.pool import Database
+from worker.database.queries import load
+from worker.database.requests import store_pending
+from worker.errors import InvalidInput, Unreachable
+
+CONFIRM_SECONDS = 1.5
+"""How long RabbitMQ may take to confirm before the request is put into the database instead (design D7)."""
+DEAD_LETTER_SOURCE = "/dead-letters"
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """Where a request went: `broker`, or `database` because the broker did not confirm in time."""
+
+    source: str
+    id: str
+    held_by: str
+
+
+def submit(request: SyncRequest, amqp_url: str, database: Database) -> Submitted:
+    """Hand a request over so that it cannot be lost: RabbitMQ, else the database (design D7).
+
+    Raises:
+        Unreachable: neither took it.
+    """
+    body = encode_request(request)
+    publisher = Publisher(amqp_url, name="operator")
+    publisher.start()
+    try:
+        if publisher.wait_ready(CONFIRM_SECONDS):
+            outgoing = Outgoing(
+                exchange=REQUEST_EXCHANGE,
+                routing_key=request.report.category.value,
+                body=body,
+                message_id=request.id,
+                type=request.type,
+                traceparent=request.traceparent,
+            )
+            publisher.publish(outgoing).result(CONFIRM_SECONDS)
+            return Submitted(request.source, request.id, "broker")
+    except (NotConfirmed, Unroutable, TimeoutError):
+        pass  # the database takes it
+    finally:
+        publisher.close(timeout_seconds=1.0)
+    try:
+        with database.transaction() as connection:
+            store_pending(connection, source=request.source, id=request.id, body=body, origin="operator")
+    except Unreachable as error:
+        raise Unreachable(
+            "not_accepted", f"neither RabbitMQ nor PostgreSQL took the request; nothing was started. {error.message}"
+        ) from error
+    return Submitted(request.source, request.id, "database")
+
+
+def cancel_job(database: Database, job_id: int, who: str) -> str:
+    """Cancel a job: `cancelled` at once, or `requested` where it runs and ends at its next safe point.
+
+    Raises:
+        InvalidInput: no such job, or it ended already.
+    """
+    verdict, _ = ledger.cancel(database, job_id, who)  # a pointer that becomes due is sent by a worker's repair
+    if verdict == "unknown":
+        raise InvalidInput("unknown_job", f"there is no job {job_id}; `backroom jobs list` shows those that exist")
+    if verdict == "finished":
+        raise InvalidInput("job_finished", f"job {job_id} has ended already; `backroom jobs show {job_id}` tells how")
+    with database.transaction() as connection:
+        _audit(connection, who, "job cancel", f"job {job_id}", {"verdict": verdict})
+    return verdict
+
+
+def replay_dead_letter(database: Database, id: int, who: str) -> Submitted:
+    """Ask for the same again, as a new job linked to the old. Repeating it replays nothing twice.
+
+    Raises:
+        InvalidInput: no such dead letter, it is closed, or its body still breaks the contract.
+    """
+    with database.transaction() as connection:
+        letter = _open_letter(connection, id)
+        request = _as_request(connection, letter)
+        store_pending(
+            connection,
+            source=request.source,
+            id=request.id,
+            body=encode_request(request),
+            origin="replay",
+            replay_of=letter["job_id"],
+        )
+        connection.execute(load("views")["close_dead_letter"], {"id": id, "state": "replayed", "who": who})
+        _audit(connection, who, "dead-letter replay", f"dead letter {id}", {"reason": letter["reason"]})
+    return Submitted(request.source, request.id, "database")
+
+
+def discard_dead_letter(database: Database, id: int, who: str) -> None:
+    """Close a dead letter without doing anything about it; it stays readable.
+
+    Raises:
+        InvalidInput: no such dead letter, or it is closed.
+    """
+    with database.transaction() as connection:
+        letter = _open_letter(connection, id)
+        connection.execute(load("views")["close_dead_letter"], {"id": id, "state": "discarded", "who": who})
+        _audit(connection, who, "dead-letter discard", f"dead letter {id}", {"reason": letter["reason"]})
+
+
+def _open_letter(connection: Connection[DictRow], id: int) -> DictRow:
+    letter = connection.execute(load("views")["lock_dead_letter"], {"id": id}).fetchone()
+    if letter is None:
+        raise InvalidInput(
+            "unknown_dead_letter", f"there is no dead letter {id}; `backroom dead-letters list` shows those that exist"
+        )
+    if letter["state"] != "open":
+        raise InvalidInput("dead_letter_closed", f"dead letter {id} was {letter['state']} already")
+    return letter
+
+
+def _as_request(connection: Connection[DictRow], letter: DictRow) -> SyncRequest:
+    key = {"id": str(letter["id"]), "source": DEAD_LETTER_SOURCE}
+    if letter["job_id"] is not None:
+        return _job_as_request(connection, letter["job_id"], key)
+    try:
+        document = json.loads(bytes(letter["body"]))
+        if not isinstance(document, dict):
+            raise ValueError("a JSON object is expected")
+        return parse_request(document | key)
+    except (ContractViolation, ValueError) as error:
+        raise InvalidInput(
+            "still_broken",
+            f"dead letter {letter['id']} cannot be replayed: its body breaks the contract ({error}); "
+            "have the sender publish it again corrected, and discard this one",
+        ) from error
+
+
+def _job_as_request(connection: Connection[DictRow], job_id: int, key: Mapping[str, str]) -> SyncRequest:
+    job = connection.execute(load("views")["job_as_request"], {"job_id": job_id}).fetchone()
+    if job is None:
+        raise InvalidInput("unknown_job", f"job {job_id} of the dead letter is gone")
+    parameters: dict[str, Any] = dict(job["parameters"])
+    entity_field = find_report(job["report"]).parameters.ENTITY_FIELD
+    if entity_field is not None and job["entities"]:
+        parameters[entity_field] = job["entities"]
+    return new_request(
+        id=key["id"],
+        source=key["source"],
+        shop=job["shop"],
+        report=job["report"],
+        parameters=parameters,
+        priority=Level(job["level"]).priority,
+        dry_run=job["dry_run"],
+    )
+
+
+def _audit(connection: Connection[DictRow], who: str, action: str, entity: str, change: Mapping[str, Any]) -> None:
+    connection.execute(
+        load("views")["audit"], {"who": who, "action": action, "entity": entity, "change": Jsonb(dict(change))}
+    )
