@@ -68,7 +68,7 @@ def stored(database: Database, number: int = 1001) -> StoredOrder:
 
 def rows(database: Database, query: str) -> list[dict[str, Any]]:
     with database.transaction() as connection:
-        return connection.execute(query).fetchall()  # type: ignore[arg-type]  # a test's own text
+        return connection.execute(query).fetchall()
 
 
 def failing(operation: str, error: Exception) -> Callable[[str], None]:

@@ -22,6 +22,7 @@ from worker.model.sales_document import (
     LineKind,
     SalesLine,
 )
+from worker.rules.mapping_tables import Account, ErpSetup
 from worker.rules.order_totals import LineTotals, PricedLine, document_totals
 
 LENGTHS = {"name": 100, "name_2": 50, "address": 100, "city": 30, "email": 80, "phone": 30, "description": 100}
@@ -245,3 +246,19 @@ def _sales_line(line: DocumentLine, result: LineTotals, rate: Decimal) -> SalesL
         amount=result.amount,
         amount_incl_vat=result.amount_incl_vat,
     )
+
+
+def an_erp_setup(**changes: object) -> ErpSetup:
+    """What `FakeErp` offers, as the rules see it."""
+    ordinary = ErpSetup(
+        time_zone="Europe/Rome",
+        currencies=frozenset({"EUR", "USD", "JPY"}),
+        countries=frozenset({"IT", "DE"}),
+        payment_methods=frozenset({"CARD", "GIFT"}),
+        shipment_methods=frozenset({"STD"}),
+        shipping_agents=frozenset({"DHL"}),
+        customer_templates=frozenset({"CONSUMER"}),
+        accounts={code.code: Account(code.blocked, code.tax_product_group) for code in CODES[CodeKind.GL_ACCOUNT]},
+        lengths=LENGTHS,
+    )
+    return replace(ordinary, **changes)  # type: ignore[arg-type]  # a builder takes any field

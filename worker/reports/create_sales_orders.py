@@ -10,7 +10,7 @@ the last thing a dying worker does:
 Whoever finds an intent without a link looks for the document by its key before doing anything else.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas.parameters import CreateSalesOrders
@@ -71,20 +71,33 @@ def run(run: Run, erp: ErpPort) -> Outcome:
     return Completed()
 
 
-def create_documents(run: Run, erp: ErpPort, order_ids: Iterable[Gid]) -> Counters:
+def document_maker(run: Run, erp: ErpPort) -> Callable[[Sequence[Gid]], Counters]:
+    """`create_documents` for many calls inside one slice: the ERP's code tables are read at the first."""
+    makers: list[_Maker] = []
+
+    def make(order_ids: Sequence[Gid]) -> Counters:
+        if not order_ids:
+            return Counters()
+        if not makers:
+            _check_capabilities(run, erp)
+            makers.append(_Maker(run, erp))
+        maker = makers[0]
+        maker.counted = Counters()
+        ids = sorted(set(order_ids), key=numeric_id)
+        for start in range(0, len(ids), BATCH_SIZE):
+            maker.work_on(ids[start : start + BATCH_SIZE], checkpoints=False)
+        return maker.counted
+
+    return make
+
+
+def create_documents(run: Run, erp: ErpPort, order_ids: Sequence[Gid]) -> Counters:
     """Make the documents of these orders inside another report's slice (30104's automatic creation).
 
     Leaves cursor and counters of the job alone: what was done is the answer. Orders that are processed, or that
     are not imported, are skipped.
     """
-    _check_capabilities(run, erp)
-    ids = sorted(set(order_ids), key=numeric_id)
-    if not ids:
-        return Counters()
-    maker = _Maker(run, erp)
-    for start in range(0, len(ids), BATCH_SIZE):
-        maker.work_on(ids[start : start + BATCH_SIZE], checkpoints=False)
-    return maker.counted
+    return document_maker(run, erp)(order_ids)
 
 
 def _check_capabilities(run: Run, erp: ErpPort) -> None:
@@ -133,6 +146,7 @@ class _Maker:
 
     def __init__(self, run: Run, erp: ErpPort) -> None:
         self.counted = Counters()
+        """What was done; whoever reads it sets it back."""
         self._run = run
         self._erp = erp
         self._shop = run.shop
