@@ -112,6 +112,8 @@ def session_arguments(application_name: str) -> dict[str, Any]:
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
+        # A line that swallows what is sent: keepalives do not notice that, and the kernel tries for 15 minutes.
+        "tcp_user_timeout": 20_000,
     }
 
 

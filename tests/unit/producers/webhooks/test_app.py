@@ -92,7 +92,7 @@ def test_there_are_no_redirects() -> None:
 @pytest.mark.parametrize("signed", ["", "é", "0400b179" * 8, "BACxeU8t025nzgOD5opqJ5PmetwP43lMGdJWT/Tj", "x"])
 def test_a_bad_signature_is_401_and_leaves_nothing_behind(signed: str) -> None:
     kit = Kit()
-    headers = {name: value.encode("latin-1") for name, value in webhook_headers(BODY, signed=signed).items()}
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in webhook_headers(BODY, signed=signed).items()]
 
     answer = kit.use(lambda client: client.post("/webhooks/shopify", content=BODY, headers=headers))
 
