@@ -86,6 +86,11 @@ def check_decimals(path: str, value: Decimal, decimals: int) -> None:
         raise Rejected("too_many_decimals", message, path)
 
 
+def searchable(value: str) -> str:
+    """The value to look for: trimmed, and without NUL, which no record holds."""
+    return value.replace("\x00", "").strip()
+
+
 def uuid_or_none(erp_id: str) -> UUID | None:
     """The id of a record; None: it cannot be one of ours."""
     try:

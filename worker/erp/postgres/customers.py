@@ -9,7 +9,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from worker.database.queries import load
-from worker.erp.postgres.checks import check_address, check_length, uuid_or_none
+from worker.erp.postgres.checks import check_address, check_length, searchable, uuid_or_none
 from worker.erp.postgres.contact_keys import e164, email_keys
 from worker.erp.postgres.numbers import next_number
 from worker.erp.postgres.operations import Operation, earlier_result
@@ -124,5 +124,5 @@ def _kind_and_value(query: CustomerQuery) -> tuple[str, str]:
         raise Bug("bad_query", f"exactly one of number, email and phone must be set, not {len(asked)}: {query}")
     kind, value = asked[0]
     if kind == "email":
-        return kind, next(iter(email_keys(value)), "")
-    return kind, value.strip().upper()
+        return kind, next(iter(email_keys(searchable(value))), "")
+    return kind, searchable(value).upper()

@@ -18,6 +18,7 @@ from worker.erp.postgres.checks import (
     check_decimals,
     check_length,
     check_text,
+    searchable,
     uuid_or_none,
 )
 from worker.erp.postgres.numbers import next_number
@@ -58,7 +59,7 @@ def find(connection: Connection[DictRow], key: str) -> Document | None:
     Raises:
         NeedsAttention("duplicate_in_erp"): there are two.
     """
-    rows = connection.execute(load("erp")["get_document"], {"id": None, "external_key": key}).fetchall()
+    rows = connection.execute(load("erp")["get_document"], {"id": None, "external_key": searchable(key)}).fetchall()
     if len(rows) > 1:
         numbers = " and ".join(f"{row['type']} {row['number']}" for row in rows)
         raise NeedsAttention("duplicate_in_erp", f"{numbers} have the same key {key!r}; delete one", Scope.ERP)

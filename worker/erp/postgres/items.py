@@ -6,6 +6,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from worker.database.queries import load
+from worker.erp.postgres.checks import searchable
 from worker.model.ids import ErpId
 from worker.model.item import ItemKey, ItemMatch, ItemMatches, ItemQuery
 
@@ -18,7 +19,7 @@ def find(connection: Connection[DictRow], queries: Sequence[ItemQuery]) -> tuple
     arguments = {
         "kinds": [query.key.value for query in queries],
         "values": [_value(query) for query in queries],
-        "variants": [query.variant_code.strip().upper() for query in queries],
+        "variants": [searchable(query.variant_code).upper() for query in queries],
     }
     answers: list[list[ItemMatch]] = [[] for _ in queries]
     for row in connection.execute(load("erp")["find_items"], arguments):
@@ -37,5 +38,5 @@ def find(connection: Connection[DictRow], queries: Sequence[ItemQuery]) -> tuple
 
 
 def _value(query: ItemQuery) -> str:
-    value = query.value.strip()
+    value = searchable(query.value)
     return value.upper() if query.key is ItemKey.NUMBER else value

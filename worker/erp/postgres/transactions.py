@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 from worker.database.pool import Database
 from worker.database.queries import load
 from worker.erp.postgres.constraints import refusal
-from worker.errors import BackroomError, OutcomeUnknown, RetryLater, Unreachable
+from worker.errors import BackroomError, OutcomeUnknown, Rejected, RetryLater, Unreachable
 
 BUSY = (
     errors.SerializationFailure,
@@ -69,6 +69,8 @@ def meaning_of(error: psycopg.Error | Unreachable) -> BackroomError | psycopg.Er
         return RetryLater("erp_unreachable", f"the ERP's database cannot be reached: {_first_line(error)}")
     if isinstance(error, psycopg.IntegrityError):
         return refusal(error)
+    if isinstance(error, psycopg.DataError):
+        return Rejected("invalid_value", f"the ERP's database does not accept a value: {_first_line(error)}")
     return error
 
 
