@@ -178,9 +178,7 @@ class _Supervisor:
                     return
                 case _Ended(keeper, code):
                     pause = keeper.ended(time.monotonic())
-                    self._report(
-                        f"{keeper.child.name} ended with {_words(code)}; starting it again in {pause:.0f} s"
-                    )
+                    self._report(f"{keeper.child.name} ended with {_words(code)}; starting it again in {pause:.0f} s")
 
     def _next_news(self) -> _Ended | _StopAsked | None:
         """What happens next; None when it is time to start a child again."""
@@ -206,9 +204,7 @@ class _Supervisor:
             except Empty:
                 code = _KILLED_CODE
                 for keeper in self._running():
-                    self._report(
-                        f"{keeper.child.name} is still there after {self._grace_seconds:.0f} s: killed"
-                    )
+                    self._report(f"{keeper.child.name} is still there after {self._grace_seconds:.0f} s: killed")
                     _signal(keeper, signal.SIGKILL)
                 deadline = time.monotonic() + self._grace_seconds
         return code

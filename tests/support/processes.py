@@ -53,9 +53,7 @@ class Process:
         def printed() -> bool:
             ended = not self.is_running  # looked at first: what it printed before it ended must count
             found = text in self.output()
-            assert found or not ended, (
-                f"ended with {self._running.returncode} without {text!r}:\n{self.output()}"
-            )
+            assert found or not ended, f"ended with {self._running.returncode} without {text!r}:\n{self.output()}"
             return found
 
         wait.until(printed, deadline_seconds, f"{text!r} in {self.log}")

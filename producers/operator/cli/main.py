@@ -26,9 +26,7 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (AMQPConnectionError, 3),
 )
 
-_HINT_UNREACHABLE = (
-    "`backroom services status` shows the private services, `backroom services up` starts them."
-)
+_HINT_UNREACHABLE = "`backroom services status` shows the private services, `backroom services up` starts them."
 
 _EXAMPLES = """[bold]Examples[/bold]
 
@@ -81,9 +79,7 @@ def explain(error: Exception) -> str:
 def _root(
     show_version: Annotated[
         bool,
-        typer.Option(
-            "--version", help="Print the version and exit.", is_eager=True, callback=lambda on: _version(on)
-        ),
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=lambda on: _version(on)),
     ] = False,
 ) -> None:
     pass

@@ -25,6 +25,9 @@ _POLICY_TEXT = "#!/bin/sh\nexit 101\n"
 _CLUSTERS = Path("/etc/postgresql-common/createcluster.d/backroom.conf")
 _CLUSTERS_TEXT = "create_main_cluster = false\n"
 
+# What the packages would have systemd start at the next boot.
+_UNITS = {"postgresql": "postgresql.service", "rabbitmq-server": "rabbitmq-server.service"}
+
 Run = Callable[[Sequence[str], str | None], None]
 """Runs a command as root, with a text on its standard input; raises ServicesError if it fails."""
 
@@ -35,7 +38,10 @@ def can_install() -> bool:
 
 
 def install(packages: Sequence[str], report: Report) -> None:
-    """Install Debian packages without their recommendations. Raises ServicesError with apt's last words."""
+    """Install "postgresql", "rabbitmq-server" or both, without what they recommend.
+
+    Raises ServicesError with apt's last words.
+    """
     elevation = _elevation()
     if elevation is None:
         raise ServicesError(f"installing {', '.join(packages)} needs root, or sudo without a password")
@@ -50,6 +56,8 @@ def install(packages: Sequence[str], report: Report) -> None:
         prevention.enter_context(_file(_POLICY, _POLICY_TEXT, "755", run))
         prevention.enter_context(_file(_CLUSTERS, _CLUSTERS_TEXT, "644", run))
         run([*apt, "install", "--yes", "--no-install-recommends", *packages])
+    if shutil.which("systemctl"):
+        run(["systemctl", "--quiet", "disable", *(_UNITS[name] for name in packages)])
     report(f"installed {', '.join(packages)}")
 
 
