@@ -77,7 +77,7 @@ def asyncapi() -> dict[str, Any]:
                 "address": category.value,
                 "title": f"Requests of category {category.value}",
                 "description": "Reports: "
-                + ", ".join(f"{entry.number} {entry.name.value}" for entry in CATALOGUE if entry.category is category),
+                + ", ".join(_reports_of(category)),
                 "messages": {"syncRequested": {"$ref": "#/components/messages/syncRequested"}},
                 "bindings": {
                     "amqp": {
@@ -117,8 +117,8 @@ def asyncapi() -> dict[str, Any]:
     }
 
 
-def _reports_of(category: Category) -> list[str]:
-    return [f"{entry.number} {entry.name.value}" for entry in CATALOGUE if entry.category.value == category.value]
+def _reports_of(category: str) -> list[str]:
+    return [f"{entry.number} {entry.name.value}" for entry in CATALOGUE if entry.category == category]
 
 
 def _schema(model: type[BaseModel], name: str, title: str) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
         )
     try:
         document = json.loads(body.decode())
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ContractViolation(ViolationReason.NOT_JSON, (f"body: not UTF-8 JSON ({error})",)) from error
     if not isinstance(document, dict):
         raise ContractViolation(
