@@ -21,8 +21,8 @@ from tests.support.fakes import FakeRun, a_shop, add_shop
 from worker.database import mappings, orders
 from worker.database.orders import OrderProgress, StoredOrder
 from worker.database.pool import Database
-from worker.errors import LeaseLost, OutcomeUnknown, Rejected, RetryLater, Throttled
-from worker.model.ids import ErpId
+from worker.errors import LeaseLost, NeedsAttention, OutcomeUnknown, Rejected, RetryLater, Throttled
+from worker.model.ids import ErpId, Gid
 from worker.model.shop import Shop
 from worker.model.shopify_order import ShopifyOrder
 from worker.report import Completed, Counters, PlanAction, SliceDone, Stop
@@ -412,6 +412,23 @@ def test_a_worker_that_loses_its_lane_leaves_exactly_one_document(database: Data
     assert_one_document(database, erp)
 
 
+def test_a_worker_that_dies_again_and_again_still_leaves_exactly_one_document(database: Database) -> None:
+    store(database, an_order())
+    erp = FakeErp(customers=[])
+    shop = a_ready_shop(auto_create_unknown_customers=True, customer_template_code="CONSUMER")
+    for crash in CRASHES.values():
+        crash(erp)
+        with pytest.raises(Killed):
+            create_sales_orders.run(a_run(database, shop), erp)
+    for transactions in range(2):
+        with pytest.raises(LeaseLost):
+            create_sales_orders.run(a_run(database, shop, lease_lost_after=transactions), erp)
+
+    create_sales_orders.run(a_run(database, shop), erp)
+
+    assert_one_document(database, erp)
+
+
 def test_a_document_that_was_made_is_adopted_even_if_the_order_would_be_refused_now(database: Database) -> None:
     store(database, an_order())
     erp = FakeErp()
@@ -438,6 +455,51 @@ def test_passing_trouble_stops_the_run_and_blames_no_order(database: Database, e
 
     state = stored(database).state
     assert (state.progress, state.issues, state.error_code) == (OrderProgress.UNPROCESSED, (), "")
+
+
+def test_who_pays_for_a_customer_is_billed(database: Database) -> None:
+    """Example 10, for consumers: without a payer of its own a customer pays for itself."""
+    store(database, an_order(1), an_order(2, customer=a_customer(id=Gid("gid://shopify/Customer/2"), email="son@x.it")))
+    father = an_erp_customer("1")
+    son = an_erp_customer("2", email="son@x.it", phone="", bill_to=father.erp_id)
+    erp = FakeErp(customers=[father, son])
+
+    create_sales_orders.run(a_run(database), erp)
+
+    assert [(draft.sell_to, draft.bill_to) for draft in erp.drafts] == [
+        (father.erp_id, father.erp_id),
+        (son.erp_id, father.erp_id),
+    ]
+
+
+def test_a_customer_whose_payer_is_blocked_gets_no_document(database: Database) -> None:
+    store(database, an_order())
+    payer = an_erp_customer("1", email="", phone="", blocked=True)
+    erp = FakeErp(customers=[payer, an_erp_customer("2", bill_to=payer.erp_id)])
+
+    create_sales_orders.run(a_run(database), erp)
+
+    assert [issue.code for issue in stored(database).state.issues] == ["customer_blocked"]
+
+
+def test_an_erp_that_numbers_by_itself_stops_a_shop_that_wants_its_own_numbers(database: Database) -> None:
+    store(database, an_order())
+    erp = FakeErp(number_choice=False)
+
+    with pytest.raises(NeedsAttention, match="use_shopify_order_no=false"):
+        create_sales_orders.run(a_run(database, a_ready_shop(use_shopify_order_no=True)), erp)
+
+    assert erp.calls == {}
+
+
+def test_an_order_number_becomes_the_documents_number(database: Database) -> None:
+    store(database, an_order(1), an_order(2, name="@2"))
+    erp = FakeErp()
+
+    create_sales_orders.run(a_run(database, a_ready_shop(use_shopify_order_no=True)), erp)
+
+    assert [document.number for document in erp.documents.values()] == ["#1"]
+    assert [issue.code for issue in stored(database, 2).state.issues] == ["document_number_invalid"]
 
 
 def test_an_empty_address_is_the_customers_own(database: Database) -> None:

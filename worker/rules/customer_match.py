@@ -20,6 +20,9 @@ from worker.report import Issue
 from worker.rules.mapping_tables import CountryRow, ErpSetup
 from worker.rules.names import NameRules, clean_phone, fitted_address, party_address, unless_too_long, with_person
 
+_BUYER_FIELDS = frozenset({"customer", "displayAddress", "shippingAddress", "billingAddress"})
+"""Shopify's fields that tell who bought; without approval they come empty."""
+
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
@@ -31,7 +34,7 @@ class Buyer:
     phone: str
     """E.164; empty: none, or none that is a valid number."""
     released: bool
-    """False: the shop shows neither name, e-mail nor phone (protected customer data)."""
+    """False: Shopify keeps customer or addresses from us, or shows nothing of them (protected customer data)."""
     ship_to_country: str
     new_customer: CustomerDraft | None
     """The customer as it would be created, template aside; None: the order has no address to create one from."""
@@ -101,10 +104,15 @@ def buyer_of(order: ShopifyOrder, rules: NameRules) -> Buyer:
         shopify_customer=customer.id if customer is not None else None,
         email=email,
         phone=e164(phone, named.country if named is not None else ""),
-        released=bool(email or phone or first or last or draft),
+        released=not _withheld(order) and bool(email or phone or first or last or draft),
         ship_to_country=ship_to.country if ship_to is not None else "",
         new_customer=draft,
     )
+
+
+def _withheld(order: ShopifyOrder) -> bool:
+    """Whether what is empty about the buyer may only be hidden."""
+    return any(path.split(".", 1)[0] in _BUYER_FIELDS for path in order.unavailable)
 
 
 def e164(phone: str, country: str) -> str:

@@ -137,6 +137,15 @@ def test_without_a_default_the_reason_tells_guests_from_data_that_shopify_keeps(
     assert code_of(decide(UNRELEASED)) == "customer_data_not_released"
 
 
+def test_what_shopify_withholds_is_not_taken_for_a_guest() -> None:
+    withheld = an_order(customer=None, unavailable=("customer",))
+
+    assert code_of(decide(withheld)) == "customer_data_not_released"
+    assert code_of(decide(an_order(unavailable=("shippingAddress.address1",)))) == "customer_data_not_released"
+    assert decide(withheld, default_customer_no="99999") == FoundCustomer(WALK_IN, FoundBy.DEFAULT)
+    assert decide(an_order(unavailable=("staffMember",)), {EMAIL: (ADA,)}) == FoundCustomer(ADA, FoundBy.EMAIL)
+
+
 def test_an_unreleased_buyer_that_is_linked_is_known_all_the_same() -> None:
     assert decide(UNRELEASED, linked=ADA) == FoundCustomer(ADA, FoundBy.LINK)
 
