@@ -48,6 +48,7 @@ CREATE TABLE backroom.order_to_import (
     CHECK ((error_code = '') = (attempts = 0))
 );
 CREATE UNIQUE INDEX order_to_import_entry ON backroom.order_to_import (shop, entry_no);
+CREATE INDEX order_to_import_order_no ON backroom.order_to_import (shop, order_no);
 
 CREATE TABLE backroom.shopify_order (
     shop text NOT NULL REFERENCES backroom.shop,
