@@ -90,9 +90,9 @@ class Installation:
     def sales_documents(self) -> dict[str, list[Decimal]]:
         """Totals incl. VAT of the ERP's documents, by the shop's order name."""
         found: dict[str, list[Decimal]] = {}
-        query = "SELECT shopify_order_no, total_incl_vat FROM erp.sales_document ORDER BY number"
+        query = "SELECT shopify_order_no, amount_incl_vat FROM erp.sales_document ORDER BY number"
         for row in rows(self.database_url, query):
-            found.setdefault(row["shopify_order_no"], []).append(row["total_incl_vat"])
+            found.setdefault(row["shopify_order_no"], []).append(row["amount_incl_vat"])
         return found
 
     def orders(self) -> dict[str, Decimal]:

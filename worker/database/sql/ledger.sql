@@ -1,6 +1,6 @@
 -- The ledger's queries. Whole transactions of the lane protocol are functions in the database; these call them.
 
--- name: register_worker
+-- name: register_worker!
 -- A process announces itself; its lanes are its own while the lease lasts.
 INSERT INTO backroom.worker (id, kind, name, alive_until)
 VALUES (:id, :kind, :name, backroom.now() + :lease_seconds * interval '1 second');
@@ -13,11 +13,11 @@ UPDATE backroom.worker w
  WHERE w.id = old.id
 RETURNING old.lapsed;
 
--- name: forget_worker
+-- name: forget_worker!
 -- A clean end: what it still holds, if anything, may be taken at once.
 UPDATE backroom.worker SET alive_until = backroom.now() WHERE id = :id;
 
--- name: forget_old_workers
+-- name: forget_old_workers!
 -- Rows of processes that ended long ago and hold nothing.
 DELETE FROM backroom.worker w
  WHERE w.alive_until < backroom.now() - interval '1 day'
@@ -42,17 +42,17 @@ SELECT l.cancel_requested,
  WHERE l.id = :lane_id AND l.token = :token AND l.job_id = :job_id
    FOR KEY SHARE;
 
--- name: checkpoint
+-- name: checkpoint!
 UPDATE backroom.job SET cursor = :cursor, counters = :counters, crash_count = 0 WHERE id = :job_id;
 
--- name: record_plan
+-- name: record_plan!
 INSERT INTO backroom.job_plan (job_id, entry)
 SELECT :job_id, entry FROM jsonb_array_elements(:entries) WITH ORDINALITY AS e (entry, n) ORDER BY n;
 
 -- name: settle
 SELECT * FROM backroom.settle(
-    :lane_id, :token, :job_id, :worker, :outcome, :why, :delay_seconds, :error_code, :error_message, :counters,
-    :api_requests, :api_points, :follow_ups, :go_on);
+    :lane_id, :token, :job_id, :worker, :outcome, :why, :delay_seconds::double precision, :error_code, :error_message, :counters,
+    :api_requests, :api_points::numeric, :follow_ups, :go_on);
 
 -- name: lanes_to_reap
 -- Held by a worker whose lease is over; a worker without a row counts as dead.
@@ -136,16 +136,16 @@ SELECT source, id, body, origin, replay_of FROM backroom.pending_request
  WHERE relay_after <= backroom.now()
  ORDER BY relay_after LIMIT 1 FOR UPDATE SKIP LOCKED;
 
--- name: delete_pending
+-- name: delete_pending!
 DELETE FROM backroom.pending_request WHERE source = :source AND id = :id;
 
--- name: store_pending
+-- name: store_pending!
 -- A request that waits in the database; the same key again changes nothing.
 INSERT INTO backroom.pending_request (source, id, body, origin, relay_after, replay_of)
 VALUES (:source, :id, :body, :origin, backroom.now() + :relay_after_seconds * interval '1 second', :replay_of)
 ON CONFLICT (source, id) DO NOTHING;
 
--- name: delete_pending_many
+-- name: delete_pending_many!
 DELETE FROM backroom.pending_request p
  USING unnest(:sources::text[], :ids::text[]) AS k (source, id) WHERE p.source = k.source AND p.id = k.id;
 
@@ -159,6 +159,6 @@ SELECT :reason, :detail, :origin, :shop, :report, :source, :request_id, :body, :
            AND d.at > backroom.now() - interval '1 day'))
 RETURNING id;
 
--- name: inbox_dead_letter
+-- name: inbox_dead_letter!
 INSERT INTO backroom.inbox (source, id, hash, dead_letter_id)
 VALUES (:source, :id, :hash, :dead_letter_id) ON CONFLICT DO NOTHING;

@@ -63,7 +63,7 @@ SELECT d.id, d.at, d.reason, d.detail, d.origin, d.shop, d.report, d.source, d.r
 -- name: lock_dead_letter
 SELECT id, reason, shop, report, job_id, state, body FROM backroom.dead_letter WHERE id = :id FOR UPDATE;
 
--- name: close_dead_letter
+-- name: close_dead_letter!
 UPDATE backroom.dead_letter SET state = :state, closed_at = backroom.now(), closed_by = :who WHERE id = :id;
 
 -- name: job_as_request
@@ -73,7 +73,7 @@ SELECT j.shop, j.report, j.parameters, j.level, j.dry_run,
          WHERE e.job_id = j.id) AS entities
   FROM backroom.job j WHERE j.id = :job_id;
 
--- name: audit
+-- name: audit!
 INSERT INTO backroom.audit (who, action, entity, change) VALUES (:who, :action, :entity, :change);
 
 -- name: cues
