@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import TypeVar
 
-from worker.database import mappings as mapping_tables
+from worker.database import mappings as mapping_store
 from worker.database import orders as mirror
 from worker.database.orders import StoredOrder
 from worker.erp.port import CodeKind, ErpPort
@@ -151,8 +151,8 @@ class Planner:
         with self._run.read() as connection:
             stored = {each.order.id: each for each in mirror.load_orders(connection, self._shop.code, order_ids)}
             orders = tuple(each.order for each in stored.values())
-            mappings = mapping_tables.load_mappings(connection, self._shop.code, orders)
-            documents = mapping_tables.documents(connection, self._shop.code, order_ids, PURPOSE)
+            mappings = mapping_store.load_mappings(connection, self._shop.code, orders)
+            documents = mapping_store.documents(connection, self._shop.code, order_ids, PURPOSE)
         decided: dict[Gid, Decision] = {}
         waiting: list[ShopifyOrder] = []
         for order_id in order_ids:
