@@ -11,11 +11,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import FrameType
+from typing import Any
 from uuid import UUID, uuid4
 
 from prometheus_client import CollectorRegistry
 
 from schemas.catalogue import ReportName
+from schemas.job import JobState
 from worker import actors, logs
 from worker.broker.broker import SyncBroker, build_worker
 from worker.broker.relay import PointerRelay
@@ -28,8 +30,10 @@ from worker.database.secrets import SecretBox
 from worker.erp.port import ErpPort
 from worker.erp.postgres.adapter import PostgresErp
 from worker.health import HealthServer, Readiness
+from worker.jobs import foreground as jobs_foreground
 from worker.jobs.backoff import RetryPolicy
 from worker.jobs.executor import Runtime
+from worker.jobs.foreground import ForegroundRequest, Watcher
 from worker.jobs.liveness import Heartbeat
 from worker.jobs.slices import SliceLimits
 from worker.jobs.threads import RunningThreads
@@ -96,8 +100,26 @@ def serve(settings: Settings) -> int:
     return WATCHDOG_EXIT if hung else 0
 
 
+class Foreground:
+    """A process that runs one job while its user waits."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def run(
+        self, shop: str, report: ReportName, parameters: Mapping[str, Any], *, dry_run: bool, who: str, watcher: Watcher
+    ) -> tuple[int, JobState]:
+        """Wait in line, run the job to its end; returns its id and final state."""
+        request = ForegroundRequest(shop, report, parameters, dry_run, who)
+        return jobs_foreground.run(request, self._runtime, watcher)
+
+    def cancel(self) -> None:
+        """Have the job end: at once while it waits, at its next safe point while it runs."""
+        self._runtime.draining.set()
+
+
 @contextmanager
-def foreground(settings: Settings) -> Iterator[Runtime]:
+def foreground(settings: Settings) -> Iterator[Foreground]:
     """A runtime for one job of this process alone; its worker is registered and kept alive."""
     clock = SystemClock()
     worker = uuid4()
@@ -106,7 +128,7 @@ def foreground(settings: Settings) -> Iterator[Runtime]:
         stack.enter_context(
             _alive(settings, worker, "foreground", clock, database, beat_seconds=settings.foreground_heartbeat_seconds)
         )
-        yield _runtime(settings, worker, database, clock, _leave_to_repair, stack)
+        yield Foreground(_runtime(settings, worker, database, clock, _leave_to_repair, stack))
 
 
 def embedded_erp(database: Database) -> PostgresErp:

@@ -27,6 +27,7 @@ SHOP = "demo-shop"
 SETTINGS: Mapping[str, Any] = {
     "auto_create_orders": True,
     "auto_create_unknown_customers": True,
+    "customer_template_code": "SHOP",
     "shipping_charges_account": "6110",
     "tip_account": "6120",
     "cash_roundings_account": "6190",

@@ -5,16 +5,16 @@ lane is kept free for it when its turn comes. A process that falls silent is pas
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from schemas.catalogue import ReportName
 from schemas.job import JobState
-from worker.database import ledger
+from worker.database import ledger, views
 from worker.database.ledger import Turn
+from worker.database.views import JobProgress
 from worker.jobs.executor import Runtime, run_slice
-from worker.report import Counters
 
 LOOK_SECONDS = 1.0
 """How often a waiting process looks whether its turn has come."""
@@ -40,12 +40,10 @@ class Watcher(Protocol):
         """Another job holds the lane, or it is paused."""
         ...
 
-    def progress(self, counters: Counters) -> None: ...
+    def progress(self, progress: JobProgress) -> None: ...
 
 
-def run(
-    request: ForegroundRequest, runtime: Runtime, watcher: Watcher, *, state_of: Callable[[int], JobState]
-) -> tuple[int, JobState]:
+def run(request: ForegroundRequest, runtime: Runtime, watcher: Watcher) -> tuple[int, JobState]:
     """Admit the job, wait for its turn, run it to its end; returns its id and final state.
 
     `runtime.worker` must be registered with kind `foreground` and be kept alive by a heartbeat. Setting
@@ -65,13 +63,13 @@ def run(
     cancel = threading.Thread(target=_cancel_when_told, args=(job_id, request.who, runtime), daemon=True)
     cancel.start()
     try:
-        while not (state := state_of(job_id)).final:
+        while not (progress := _progress(job_id, runtime)).state.final:
+            watcher.progress(progress)
             turn = ledger.foreground_turn(runtime.database, lane_id)
             if turn.free:
                 claim, wakeups = ledger.claim_foreground(runtime.database, lane_id, runtime.worker)
                 runtime.publish(wakeups)
                 if claim is not None:
-                    watcher.progress(claim.counters)
                     run_slice(claim, runtime, go_on=False)
                     continue
             else:
@@ -80,7 +78,13 @@ def run(
     finally:
         runtime.draining.set()
         cancel.join(timeout=LOOK_SECONDS)
-    return job_id, state
+    watcher.progress(progress)
+    return job_id, progress.state
+
+
+def _progress(job_id: int, runtime: Runtime) -> JobProgress:
+    with runtime.database.transaction() as connection:
+        return views.progress(connection, job_id)
 
 
 def _cancel_when_told(job_id: int, who: str, runtime: Runtime) -> None:

@@ -9,26 +9,22 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from producers.operator import actions
 from producers.operator.cli import output
+from producers.operator.cli.assignments import ParametersOption, parse_parameters
 from producers.operator.cli.context import Context, load_settings, opened, user
 from producers.operator.cli.jobs import counted, print_plan
 from schemas.catalogue import ReportEntry, find_report
 from schemas.job import JobState, Priority
 from schemas.request import new_request
-from schemas.wire import describe
-from worker import main as workshop
 from worker.database import shops, views
 from worker.database.ledger import Turn
 from worker.database.pool import Database
-from worker.database.views import Fate
+from worker.database.views import Fate, JobProgress
 from worker.errors import InvalidInput
-from worker.jobs.foreground import ForegroundRequest, run
-from worker.report import Counters
 
 _EXAMPLES = """[bold]Examples[/bold]
 
@@ -55,12 +51,7 @@ def register(app: typer.Typer) -> None:
 def sync(
     report: Annotated[str, typer.Argument(help="Name or number of a report: sync_orders, 30103.", metavar="REPORT")],
     shop: Annotated[str, typer.Option("--shop", help="Code of the shop.")],
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", help="A parameter: name=value, or name.operator=value. Repeatable.", metavar="NAME=VALUE"
-        ),
-    ] = None,
+    assignments: ParametersOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the job and show its progress.")] = False,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Run it in this process, in line with all other jobs.")
@@ -73,7 +64,7 @@ def sync(
 ) -> None:
     """Run a report for a shop. Exit code 0 when it was accepted (with --wait: when it succeeded)."""
     entry = find_report(report)
-    parameters = parse_assignments(entry, assignments or [])
+    parameters = parse_parameters(entry, assignments or [])
     with opened() as context:
         with context.database.transaction() as connection:
             card = shops.find_by_code(connection, shop)
@@ -101,39 +92,6 @@ def sync(
         raise typer.Exit(1)
 
 
-def parse_assignments(entry: ReportEntry, assignments: list[str]) -> dict[str, Any]:
-    """`name=value` and `name.operator=value` as the report's parameters.
-
-    A list is separated by commas. Values are text; the report's model reads numbers, yes and no, and times.
-
-    Raises:
-        InvalidInput: an assignment without `=`, an unknown name or a value that does not fit; names all of them.
-    """
-    parameters: dict[str, Any] = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals:
-            raise InvalidInput("bad_parameter", f"--set {assignment}: write name=value, for example fully_paid=true")
-        field, _, operator = name.strip().partition(".")
-        is_list = operator in ("in", "not_in") or field == entry.parameters.ENTITY_FIELD
-        given: Any = [part.strip() for part in value.split(",")] if is_list else value.strip()
-        if operator:
-            condition = parameters.setdefault(field, {})
-            if not isinstance(condition, dict):
-                raise InvalidInput("bad_parameter", f"--set {assignment}: {field} was set to one value already")
-            condition[operator] = given
-        else:
-            parameters[field] = given
-    try:
-        entry.parameters.model_validate(parameters)
-    except ValidationError as error:
-        names = ", ".join(entry.parameters.model_fields)
-        raise InvalidInput(
-            "bad_parameter", f"{'; '.join(describe(error))}. Parameters of {entry.name.value}: {names}"
-        ) from error
-    return parameters
-
-
 def _tell_submitted(submitted: actions.Submitted, as_json: bool) -> None:
     if as_json:
         output.print_json({"source": submitted.source, "id": submitted.id, "held_by": submitted.held_by})
@@ -157,7 +115,7 @@ def _watch(context: Context, submitted: actions.Submitted, as_json: bool) -> tup
         while True:
             with context.database.transaction() as connection:
                 progress = views.progress(connection, job_id)
-            bar.show(progress.state.value, progress.counters)
+            bar.progress(progress)
             if progress.state.final:
                 return job_id, progress.state
             time.sleep(LOOK_SECONDS)
@@ -171,21 +129,14 @@ def _demand_a_job(fate: Fate) -> None:
 def _in_foreground(
     entry: ReportEntry, shop: str, parameters: Mapping[str, Any], dry_run: bool, as_json: bool
 ) -> tuple[int, JobState]:
-    request = ForegroundRequest(shop, entry.name, parameters, dry_run, f"cli:{user()}")
-    with workshop.foreground(load_settings()) as runtime, _bar(as_json) as bar:
+    with workshop.foreground(load_settings()) as process, _bar(as_json) as bar:
 
         def cancel(_number: int, _frame: FrameType | None) -> None:
             output.tell("cancelling at the next safe point …")
-            runtime.draining.set()
-
-        def state_of(job_id: int) -> JobState:
-            with runtime.database.transaction() as connection:
-                progress = views.progress(connection, job_id)
-            bar.show(progress.state.value, progress.counters)
-            return progress.state
+            process.cancel()
 
         signal.signal(signal.SIGINT, cancel)
-        return run(request, runtime, bar, state_of=state_of)
+        return process.run(shop, entry.name, parameters, dry_run=dry_run, who=f"cli:{user()}", watcher=bar)
 
 
 def _tell_end(database: Database, job_id: int, dry_run: bool, as_json: bool) -> None:
@@ -223,10 +174,8 @@ class Bar:
         else:
             self._say(f"waits for job {turn.holder_job} ({turn.holder_report}) on {turn.holder}")
 
-    def progress(self, counters: Counters) -> None:
-        """Shown by `show`, which reads the ledger."""
-
-    def show(self, state: str, counters: Mapping[str, int]) -> None:
+    def progress(self, progress: JobProgress) -> None:
+        state, counters = progress.state.value, progress.counters
         done = sum(counters.get(name, 0) for name in ("created", "changed", "skipped", "failed"))
         if self._progress is not None and self._task is not None:
             total = counters.get("total") or None
