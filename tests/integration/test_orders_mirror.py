@@ -1,6 +1,7 @@
 """The mirror of orders on a real PostgreSQL: staging, storing, reading back, and what became of an order."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -115,6 +116,25 @@ def test_an_echo_of_the_same_content_moves_the_version_forward(database: Databas
     store(database, an_order(updated_at=LATER))
 
     assert load(database).order.updated_at == LATER
+
+
+def test_an_order_imported_twice_at_once_is_stored_once(database: Database) -> None:
+    order = an_order(lines=tuple(a_line(number) for number in range(1, 21)))
+
+    with ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(lambda _: store(database, order), range(8)))
+
+    assert sorted(results) == [StoreResult.NEW, *[StoreResult.UNCHANGED] * 7]
+    assert load(database).order == order
+
+
+def test_versions_that_arrive_at_once_leave_the_newest(database: Database) -> None:
+    versions = [an_order(updated_at=PLACED + timedelta(seconds=second), note=str(second)) for second in range(12)]
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda version: store(database, version), reversed(versions)))
+
+    assert load(database).order == versions[-1]
 
 
 def test_children_that_left_the_order_leave_the_mirror(database: Database) -> None:

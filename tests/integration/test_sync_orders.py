@@ -190,7 +190,7 @@ def test_an_order_that_the_database_refuses_fails_alone(database: Database) -> N
 
     assert (run.counters.created, run.counters.failed) == (1, 1)
     (row,) = staged(database)
-    assert (row.summary.name, row.error_code) == ("#1001", "unexpected_error")
+    assert (row.summary.name, row.error_code) == ("#1001", "order_does_not_fit")
     assert "numeric field overflow" in row.error_message
 
 

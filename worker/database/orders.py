@@ -179,15 +179,12 @@ def staged(
     limit: int = 100,
 ) -> tuple[StagedOrder, ...]:
     """Rows that wait, in the order of import; `ids` None: all of them."""
-    rows = connection.execute(
-        SQL["staged"],
-        {
-            "shop": shop,
-            "ids": None if ids is None else [numeric_id(gid) for gid in ids],
-            "after_entry_no": after_entry_no,
-            "limit": limit,
-        },
-    )
+    arguments: dict[str, Any] = {"shop": shop, "after_entry_no": after_entry_no, "limit": limit}
+    if ids is None:
+        rows = connection.execute(SQL["staged"], arguments)
+    else:
+        arguments["ids"] = [numeric_id(gid) for gid in ids]
+        rows = connection.execute(SQL["staged_by_ids"], arguments)
     return tuple(_staged_order(row) for row in rows)
 
 

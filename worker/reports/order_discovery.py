@@ -153,6 +153,9 @@ def trouble(gid: Gid, error: Exception) -> Issue:
     """Why one order cannot be imported; what nobody foresaw is logged with its traceback."""
     if isinstance(error, Rejected):
         return Issue(error.code, error.message, entity="order", value=gid)
+    if isinstance(error, psycopg.Error):
+        why = "; ".join(str(error).split("\n"))
+        return Issue("order_does_not_fit", f"the database refused the order: {why}", entity="order", value=gid)
     logger(__name__).error("order_import_broke", order=gid, exc_info=error)
     kind = type(error).__name__
     return Issue("unexpected_error", f"{kind}: {error}; the log has the details", entity="order", value=gid)

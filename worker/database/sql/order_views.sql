@@ -8,10 +8,15 @@ SELECT id, name AS order_no, state, created_at, updated_at, imported_at, total, 
         nullif(trim(concat_ws(' ', customer ->> 'first_name', customer ->> 'last_name')), ''), email) AS buyer,
     concat_ws('; ', nullif(conflict, ''), nullif(concat_ws(': ', nullif(error_code, ''), nullif(error_message, '')), ''),
         (SELECT string_agg(DISTINCT issue ->> 'code', ', ') FROM jsonb_array_elements(mapping_issues) issue)) AS reason
-FROM backroom.shopify_order
-WHERE shop = :shop AND id < :before AND (:state::text IS NULL OR state = :state)
-ORDER BY id DESC
-LIMIT :limit;
+FROM (
+    -- One of the two is empty: each has an index of its own to walk along.
+    (SELECT shop, id FROM backroom.shopify_order
+    WHERE :state::text IS NULL AND shop = :shop AND id < :before ORDER BY id DESC LIMIT :limit)
+    UNION ALL
+    (SELECT shop, id FROM backroom.shopify_order
+    WHERE state = :state AND shop = :shop AND id < :before ORDER BY id DESC LIMIT :limit)
+) wanted JOIN backroom.shopify_order USING (shop, id)
+ORDER BY id DESC;
 
 -- name: find^
 -- The order that people mean by a number or a name: an exact id first, then the newest of that name.

@@ -51,14 +51,16 @@ WHERE excluded.updated_at >= stored.updated_at
 RETURNING id, xmax = 0 AS added;
 
 -- name: staged
--- Rows in the order of import, all or those of the given orders.
-SELECT entry_no, id, attempts, error_code, error_message, kept_out_by, staged_at, import_action,
-    order_no, created_at, updated_at, closed, cancelled_at, test, confirmed, fully_paid, unpaid,
-    financial_status, fulfillment_status, order_amount, currency_code, total_quantity, tags, channel_name,
-    purchasing_entity, high_risk, sell_to_country, ship_to_country, bill_to_country, vat_amount,
-    presentment_vat_amount, channel_liable_taxes, attributes
-FROM backroom.order_to_import
-WHERE shop = :shop AND entry_no > :after_entry_no AND (:ids::bigint[] IS NULL OR id = ANY(:ids))
+-- Rows in the order of import.
+SELECT * FROM backroom.order_to_import
+WHERE shop = :shop AND entry_no > :after_entry_no
+ORDER BY entry_no
+LIMIT :limit;
+
+-- name: staged_by_ids
+-- The same of given orders alone; its own query, so that one plan suits it.
+SELECT * FROM backroom.order_to_import
+WHERE shop = :shop AND id = ANY(:ids) AND entry_no > :after_entry_no
 ORDER BY entry_no
 LIMIT :limit;
 
@@ -152,18 +154,18 @@ WHERE stored.updated_at <= excluded.updated_at;
 
 -- name: clear_children!
 -- Everything below an order, before it is written anew.
-WITH gone_0 AS (DELETE FROM backroom.shopify_order_line WHERE shop = :shop AND order_id = :id),
-    gone_1 AS (DELETE FROM backroom.order_shipping_charge WHERE shop = :shop AND order_id = :id),
-    gone_2 AS (DELETE FROM backroom.order_transaction WHERE shop = :shop AND order_id = :id),
-    gone_3 AS (DELETE FROM backroom.order_tax_line WHERE shop = :shop AND order_id = :id),
-    gone_4 AS (DELETE FROM backroom.order_attribute WHERE shop = :shop AND order_id = :id),
-    gone_5 AS (DELETE FROM backroom.order_tag WHERE shop = :shop AND order_id = :id),
-    gone_6 AS (DELETE FROM backroom.fulfillment_order WHERE shop = :shop AND order_id = :id)
+WITH gone_lines AS (DELETE FROM backroom.shopify_order_line WHERE shop = :shop AND order_id = :id),
+    gone_charges AS (DELETE FROM backroom.order_shipping_charge WHERE shop = :shop AND order_id = :id),
+    gone_transactions AS (DELETE FROM backroom.order_transaction WHERE shop = :shop AND order_id = :id),
+    gone_taxes AS (DELETE FROM backroom.order_tax_line WHERE shop = :shop AND order_id = :id),
+    gone_attributes AS (DELETE FROM backroom.order_attribute WHERE shop = :shop AND order_id = :id),
+    gone_tags AS (DELETE FROM backroom.order_tag WHERE shop = :shop AND order_id = :id),
+    gone_parcels AS (DELETE FROM backroom.fulfillment_order WHERE shop = :shop AND order_id = :id)
 DELETE FROM backroom.fulfillment_order_line WHERE shop = :shop AND order_id = :id;
 
 -- name: store_children!
 -- Everything below an order, in one statement.
-WITH document AS (SELECT :rows::jsonb AS rows), new_0 AS (
+WITH document AS (SELECT :rows::jsonb AS rows), new_lines AS (
     INSERT INTO backroom.shopify_order_line (shop, order_id,
         id, position, title, variant_title, sku, barcode, product_id, variant_id, quantity,
         current_quantity, unfulfilled_quantity, unit_price, presentment_unit_price, discount,
@@ -173,13 +175,13 @@ WITH document AS (SELECT :rows::jsonb AS rows), new_0 AS (
         current_quantity, unfulfilled_quantity, unit_price, presentment_unit_price, discount,
         presentment_discount, gift_card, tip, taxable, requires_shipping, attributes
     FROM document, jsonb_populate_recordset(NULL::backroom.shopify_order_line, rows -> 'shopify_order_line')
-), new_1 AS (
+), new_charges AS (
     INSERT INTO backroom.order_shipping_charge (shop, order_id,
         id, position, title, code, source, amount, presentment_amount, discount, presentment_discount)
     SELECT :shop, :id,
         id, position, title, code, source, amount, presentment_amount, discount, presentment_discount
     FROM document, jsonb_populate_recordset(NULL::backroom.order_shipping_charge, rows -> 'order_shipping_charge')
-), new_2 AS (
+), new_transactions AS (
     INSERT INTO backroom.order_transaction (shop, order_id,
         id, position, kind, status, gateway, card_company, manual_gateway, amount, presentment_amount, test,
         created_at, payment_id, error_code)
@@ -187,25 +189,25 @@ WITH document AS (SELECT :rows::jsonb AS rows), new_0 AS (
         id, position, kind, status, gateway, card_company, manual_gateway, amount, presentment_amount, test,
         created_at, payment_id, error_code
     FROM document, jsonb_populate_recordset(NULL::backroom.order_transaction, rows -> 'order_transaction')
-), new_3 AS (
+), new_taxes AS (
     INSERT INTO backroom.order_tax_line (shop, order_id,
         parent, parent_id, position, title, rate_pct, amount, presentment_amount, channel_liable)
     SELECT :shop, :id,
         parent, parent_id, position, title, rate_pct, amount, presentment_amount, channel_liable
     FROM document, jsonb_populate_recordset(NULL::backroom.order_tax_line, rows -> 'order_tax_line')
-), new_4 AS (
+), new_attributes AS (
     INSERT INTO backroom.order_attribute (shop, order_id,
         position, key, value)
     SELECT :shop, :id,
         position, key, value
     FROM document, jsonb_populate_recordset(NULL::backroom.order_attribute, rows -> 'order_attribute')
-), new_5 AS (
+), new_tags AS (
     INSERT INTO backroom.order_tag (shop, order_id,
         position, tag)
     SELECT :shop, :id,
         position, tag
     FROM document, jsonb_populate_recordset(NULL::backroom.order_tag, rows -> 'order_tag')
-), new_6 AS (
+), new_parcels AS (
     INSERT INTO backroom.fulfillment_order (shop, order_id,
         id, position, status, request_status, location_id, delivery_method)
     SELECT :shop, :id,
