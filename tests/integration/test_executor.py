@@ -342,3 +342,16 @@ def test_a_heartbeat_keeps_its_worker_alive_and_notices_a_lapse(database: Databa
         assert heartbeat.alive
     finally:
         heartbeat.stop()
+
+
+def test_upkeep_forgets_keys_older_than_a_month_and_nothing_else(database: Database) -> None:
+    workshop = Workshop(database, succeed)
+    workshop.deliver(kit.a_request("old"))
+    kit.move_clock(database.url, timedelta(days=31))
+    workshop.runtime.worker = kit.register(database)
+    workshop.deliver(kit.a_request("new"))
+
+    upkeep_of(workshop, database, workshop.runtime.worker).round()
+
+    assert [row["id"] for row in kit.rows(database.url, "SELECT id FROM backroom.inbox")] == ["new"]
+    assert jobs(database) == ["succeeded", "succeeded"]

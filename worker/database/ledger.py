@@ -20,6 +20,7 @@ from schemas.catalogue import ReportName, find_report
 from schemas.request import SyncRequest, canonical_json
 from schemas.shop_settings import ShopSettings
 from schemas.wire import ContractViolation, Pointer, ViolationReason, decode
+from worker.database.api_log import forget_calls
 from worker.database.pool import Database
 from worker.database.queries import load
 from worker.database.requests import store_dead_letter
@@ -416,6 +417,14 @@ def sweep(database: Database, silent_seconds: float) -> tuple[Wakeup, ...]:
     for lane in lanes:
         wakeups += _wakeups(database, "sweep", {"lane_id": lane["lane_id"], "silent_seconds": silent_seconds})
     return tuple(wakeups)
+
+
+def forget_old(database: Database, *, inbox_days: float, api_log_days: int) -> None:
+    """Drop keys of old requests, rows of processes long gone, and old lines of the API log; some at a time."""
+    with database.transaction() as connection:
+        connection.execute(SQL("ledger")["forget_old_workers"])
+        connection.execute(SQL("ledger")["forget_old_requests"], {"keep_days": inbox_days})
+        forget_calls(connection, older_than_days=api_log_days)
 
 
 def repair(database: Database, age_seconds: float) -> tuple[tuple[Wakeup, ...], int]:

@@ -31,6 +31,10 @@ class UpkeepTimes:
     """A foreground process with less of its lease left than this is silent (15 s without a heartbeat)."""
     grace_seconds: float = 20.0
     """A reaper whose own lease had lapsed waits this long."""
+    forget_seconds: float = 3600.0
+    """Between two looks for rows past their retention."""
+    inbox_days: float = 30.0
+    api_log_days: int = 30
     locked_seconds: float = 30.0
     """The sessions of a lost worker that still lock a lane after this are ended."""
 
@@ -44,6 +48,7 @@ class Upkeep:
         self._times = times
         self._stop = threading.Event()
         self._last_reap = float("-inf")
+        self._last_forget = float("-inf")
         self._locked_since: dict[int, float] = {}
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
 
@@ -79,6 +84,9 @@ class Upkeep:
             self._guarded("own_lanes", self._own_lanes)
             self._guarded("repair", self._repair)
             self._guarded("probe", self._probe)
+        if now - self._last_forget >= self._times.forget_seconds:
+            self._last_forget = now
+            self._guarded("forget", self._forget)
 
     def _guarded(self, chore: str, work: Callable[[], None]) -> None:
         """A chore that fails is tried again next round; the thread goes on."""
@@ -134,3 +142,8 @@ class Upkeep:
         for kind, name, cause in ledger.pauses_to_probe(runtime.database):
             runtime.publish(ledger.resume(runtime.database, kind=kind, name=name, cause=cause))
             log.info("lanes_probed", kind=kind, name=name, cause=cause)
+
+    def _forget(self) -> None:
+        ledger.forget_old(
+            self._runtime.database, inbox_days=self._times.inbox_days, api_log_days=self._times.api_log_days
+        )

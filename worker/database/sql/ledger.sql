@@ -24,6 +24,13 @@ DELETE FROM backroom.worker w
    AND NOT EXISTS (SELECT FROM backroom.job j WHERE j.owner = w.id AND j.finished_at IS NULL)
    AND NOT EXISTS (SELECT FROM backroom.lane l WHERE l.holder = w.id);
 
+-- name: forget_old_requests!
+-- Keys older than their retention; a sender does not come back after a month (design, table of constants).
+DELETE FROM backroom.inbox
+ WHERE (source, id) IN (SELECT source, id FROM backroom.inbox
+                         WHERE received_at < backroom.now() - :keep_days * interval '1 day'
+                         ORDER BY received_at LIMIT 10000);
+
 -- name: admit
 SELECT * FROM backroom.admit(
     :source, :id, :hash, :shop, :report, :category, :parameters, :merge_key, :entities, :level, :not_before,
