@@ -37,6 +37,16 @@ RETRY_AFTER_SECONDS: Final = 5
 LARGE_BODY_BYTES: Final = 64 * 1024
 """From here on, hashing and parsing happen in a thread: they would hold up other deliveries."""
 
+OTHER_TOPIC: Final = "other"
+"""What metrics call all topics that we do nothing for."""
+STATUSES: Final = (
+    HTTPStatus.OK,
+    HTTPStatus.BAD_REQUEST,  # the sender hung up: nobody reads it
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
 _DOMAIN: Final = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
 _WEBHOOK_ID: Final = re.compile(r"[\x21-\x7e]{1,200}")
 _Result = TypeVar("_Result")
@@ -55,17 +65,15 @@ class Delivery:
 
     @classmethod
     def from_headers(cls, headers: Headers) -> Self:
-        """Read them, with or without the `X-` prefix."""
-
-        def given(name: str) -> str | None:
-            return headers.get(f"x-shopify-{name}") or headers.get(f"shopify-{name}")
-
+        """Read them, with or without the `X-` prefix; of a repeated header the first counts."""
+        # One pass: names are lower case here, and each look-up would walk through all headers again.
+        given = {name.removeprefix(b"x-"): value.decode("latin-1") for name, value in reversed(headers.raw)}
         return cls(
-            topic=(given("topic") or "").strip().lower(),
-            domain=(given("shop-domain") or "").strip().lower(),
-            signature=given("hmac-sha256"),
-            webhook_id=given("webhook-id"),
-            triggered_at=given("triggered-at") or "",
+            topic=given.get(b"shopify-topic", "").strip().lower(),
+            domain=given.get(b"shopify-shop-domain", "").strip().lower(),
+            signature=given.get(b"shopify-hmac-sha256"),
+            webhook_id=given.get(b"shopify-webhook-id"),
+            triggered_at=given.get(b"shopify-triggered-at", ""),
         )
 
     def request_id(self, body: bytes) -> str:
@@ -93,17 +101,19 @@ class Receiver:
         self._door = door
         self._clock = clock
         self._log = logs.logger(__name__)
-        self._received = metrics.counter(registry, MetricName.WEBHOOKS_RECEIVED)
-        self._answered = metrics.counter(registry, MetricName.WEBHOOKS_ANSWERED)
+        received = metrics.counter(registry, MetricName.WEBHOOKS_RECEIVED)
+        answered = metrics.counter(registry, MetricName.WEBHOOKS_ANSWERED)
+        self._received = {topic: received.labels(topic) for topic in (*TOPICS, OTHER_TOPIC)}
+        self._answered = {status: answered.labels(str(status.value)) for status in STATUSES}
         self._ignored = metrics.counter(registry, MetricName.WEBHOOKS_IGNORED)
         self._seconds = metrics.histogram(registry, MetricName.WEBHOOK_SECONDS)
         self._verified_by = metrics.counter(registry, MetricName.HMAC_VERIFIED_BY)
 
     async def receive(self, request: Request) -> Response:
-        """Answer one POST: 200, 401, 413 or 503, always with an empty body."""
+        """Answer one POST with one of `STATUSES`, always with an empty body."""
         started = self._clock.monotonic()
         delivery = Delivery.from_headers(request.headers)
-        self._received.labels(delivery.topic if delivery.topic in TOPICS else "other").inc()
+        self._received[delivery.topic if delivery.topic in TOPICS else OTHER_TOPIC].inc()
         try:
             async with asyncio.timeout(BUDGET_SECONDS):
                 status = await self._answer(request, delivery)
@@ -112,7 +122,7 @@ class Receiver:
         except (DoorClosed, TimeoutError) as error:
             self._log.error("webhook_refused", topic=delivery.topic, shop=delivery.domain, why=str(error) or "too slow")
             status = HTTPStatus.SERVICE_UNAVAILABLE
-        self._answered.labels(str(status.value)).inc()
+        self._answered[status].inc()
         self._seconds.observe(self._clock.monotonic() - started)
         retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
         return Response(status_code=status.value, headers=retry)
@@ -227,8 +237,8 @@ def create_app(
 async def _read(request: Request) -> bytes | None:
     """The body's exact bytes; None: more than 8 MiB."""
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced[:20]) > MOST_BODY_BYTES:
-        return None
+    if announced.isdigit():  # the server hands over no more than was announced
+        return await request.body() if int(announced[:20]) <= MOST_BODY_BYTES else None
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -101,8 +101,8 @@ class Door:
 
     async def _hand_over(self, request: SyncRequest) -> None:
         try:
-            confirmed = asyncio.wrap_future(self._outbox.publish(request))
-            await asyncio.wait_for(confirmed, self._confirm_seconds)
+            async with asyncio.timeout(self._confirm_seconds):
+                await asyncio.wrap_future(self._outbox.publish(request))
         except (PublishError, TimeoutError) as error:
             why = str(error) or "no confirm in time"
         else:
