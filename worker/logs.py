@@ -21,7 +21,7 @@ _SECRET_KEYS: Final = re.compile(r"token|secret|password|authorization|hmac|cook
 _NOT_SECRET: Final = frozenset({"lane_token", "fence_token", "secret_id"})
 _CREDENTIALS_IN_URL: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s:@]*:[^/\s@]*@", re.IGNORECASE)
 _SHOPIFY_TOKEN: Final = re.compile(r"\bshp(?:at|ca|pa|ss|rt)_[A-Za-z0-9]{8,}")
-_FOREIGN: Final = ("pika", "httpx", "httpcore", "uvicorn", "uvicorn.error", "uvicorn.access", "dramatiq", "alembic")
+_FOREIGN: Final = ("httpx", "httpcore", "uvicorn", "uvicorn.error", "uvicorn.access", "dramatiq", "alembic")
 """Libraries that log by themselves: heard from WARNING on."""
 
 
@@ -59,6 +59,8 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.value.upper())
+    # pika calls every failed step of every attempt to connect an error; our own connection says it once.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
     for name in _FOREIGN:
         library = logging.getLogger(name)
         library.handlers.clear()

@@ -16,13 +16,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pika import BasicProperties, DeliveryMode
-from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 from pika.frame import Method
 from pika.spec import Basic
 
-from producers.client.connection import BrokerConnection, Mailbox, describe
+from producers.client.connection import BrokerConnection, JoiningConnection, Mailbox, describe
 from schemas.wire import CONTENT_TYPE
 
 WINDOW = 1_000
@@ -108,9 +107,10 @@ class Publisher:
         self._window = window
         self._wall_clock = wall_clock
         self._state = threading.Condition()
-        self._refusal: NotConfirmed | None = NotConfirmed("not_connected", "the publisher has no connection yet")
+        self._refusal: NotConfirmed | None = NotConfirmed("not_connected", "")
         self._ready = threading.Event()
         # From here on: I/O thread only.
+        self._line: JoiningConnection | None = None
         self._channel: Channel | None = None
         self._last_tag = 0
         self._in_flight: dict[int, _InFlight] = {}
@@ -124,9 +124,9 @@ class Publisher:
 
     @property
     def last_error(self) -> str:
-        """Why the publisher is not ready."""
+        """Why the publisher is not ready; meaningless while it is."""
         refusal = self._refusal
-        return self._connection.last_error if refusal is None else refusal.message
+        return self._explain(refusal).message if refusal is not None else ""
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
@@ -153,7 +153,7 @@ class Publisher:
         if refusal is None:
             self._outbox.wake()
         else:
-            confirmed.set_exception(_copy(refusal))
+            confirmed.set_exception(self._explain(refusal))
         return confirmed
 
     def close(self, timeout_seconds: float = 5.0) -> None:
@@ -161,15 +161,24 @@ class Publisher:
         deadline = time.monotonic() + timeout_seconds
         with self._state:
             self._refuse(NotConfirmed("closed", "the publisher is closed"))
-        drained = threading.Event()
-        self._connection.call(partial(self._when_drained, drained, deadline))
-        drained.wait(timeout_seconds)
+        if self._connection.is_running:
+            drained = threading.Event()
+            self._connection.call(partial(self._when_drained, drained, deadline))
+            drained.wait(timeout_seconds)
         self._connection.close(max(1.0, deadline - time.monotonic()))
         self._fail_all(NotConfirmed("closed", "the publisher was closed before the broker answered"))
 
+    def _explain(self, refusal: NotConfirmed) -> NotConfirmed:
+        """A fresh error with what is known now: an exception object collects the traceback of each raise."""
+        if refusal.code != "not_connected":
+            return _copy(refusal)
+        where, why = self._connection.address, self._connection.last_error
+        return NotConfirmed(refusal.code, f"no connection to RabbitMQ at {where}: {why}")
+
     # What follows runs on the I/O thread.
 
-    def on_open(self, connection: SelectConnection) -> None:
+    def on_open(self, connection: JoiningConnection) -> None:
+        self._line = connection
         connection.channel(on_open_callback=self._on_channel)
 
     def on_lost(self, reason: str) -> None:
@@ -225,36 +234,25 @@ class Publisher:
         self._ready.clear()
 
     def _send(self, waiting: deque[tuple[Outgoing, Future[None]]]) -> None:
-        channel = self._channel
-        now = time.monotonic()
-        while waiting and channel is not None and channel.is_open and len(self._in_flight) < self._window:
-            outgoing, confirmed = waiting.popleft()
-            if not confirmed.set_running_or_notify_cancel():
-                continue
-            try:
-                channel.basic_publish(
-                    outgoing.exchange, outgoing.routing_key, outgoing.body, self._properties(outgoing), mandatory=True
-                )
-            except (AMQPError, TypeError, ValueError) as error:  # what AMQP cannot express: a key over 255 bytes
-                confirmed.set_exception(NotConfirmed("not_sendable", f"{outgoing.message_id}: {describe(error)}"))
-                continue
-            self._last_tag += 1
-            self._in_flight[self._last_tag] = _InFlight(outgoing, confirmed, now)
-
-    def _properties(self, outgoing: Outgoing) -> BasicProperties:
-        headers: dict[str, str | int | bool] | None = dict(outgoing.headers) or None
-        if outgoing.traceparent is not None:
-            headers = {**(headers or {}), "traceparent": outgoing.traceparent}
-        return BasicProperties(
-            content_type=outgoing.content_type,
-            headers=headers,
-            delivery_mode=DeliveryMode.Persistent.value,
-            correlation_id=outgoing.correlation_id or outgoing.message_id,
-            message_id=outgoing.message_id,
-            timestamp=int(self._wall_clock()),
-            type=outgoing.type,
-            app_id=outgoing.app_id,
-        )
+        channel, line = self._channel, self._line
+        if channel is None or line is None or not waiting:
+            return
+        sent_at, timestamp = time.monotonic(), int(self._wall_clock())
+        with line.together():
+            while waiting and channel.is_open and len(self._in_flight) < self._window:
+                outgoing, confirmed = waiting.popleft()
+                if not confirmed.set_running_or_notify_cancel():
+                    continue
+                properties = _properties(outgoing, timestamp)
+                try:
+                    channel.basic_publish(
+                        outgoing.exchange, outgoing.routing_key, outgoing.body, properties, mandatory=True
+                    )
+                except (AMQPError, TypeError, ValueError) as error:  # what AMQP cannot express: a key over 255 bytes
+                    confirmed.set_exception(NotConfirmed("not_sendable", f"{outgoing.message_id}: {describe(error)}"))
+                    continue
+                self._last_tag += 1
+                self._in_flight[self._last_tag] = _InFlight(outgoing, confirmed, sent_at)
 
     def _on_return(self, _: Channel, method: Basic.Return, properties: BasicProperties, body: bytes) -> None:
         """The broker names no number in a return; equal messages are interchangeable, so the first equal one is it."""
@@ -326,6 +324,22 @@ class Publisher:
             _, unsent = self._outbox.items.popleft()
             if unsent.set_running_or_notify_cancel():
                 unsent.set_exception(_copy(why))
+
+
+def _properties(outgoing: Outgoing, timestamp: int) -> BasicProperties:
+    headers: dict[str, str | int | bool] | None = dict(outgoing.headers) or None
+    if outgoing.traceparent is not None:
+        headers = {**(headers or {}), "traceparent": outgoing.traceparent}
+    return BasicProperties(
+        content_type=outgoing.content_type,
+        headers=headers,
+        delivery_mode=DeliveryMode.Persistent.value,
+        correlation_id=outgoing.correlation_id or outgoing.message_id,
+        message_id=outgoing.message_id,
+        timestamp=timestamp,
+        type=outgoing.type,
+        app_id=outgoing.app_id,
+    )
 
 
 def _copy(error: NotConfirmed) -> NotConfirmed:

@@ -369,6 +369,32 @@ def test_stopping_returns_at_once_what_no_thread_has_begun(module_amqp_url: str,
     queues.await_ready(queue, 8)
 
 
+def test_all_queues_of_a_process_share_one_connection_and_a_lost_one_stops_no_other(
+    proxy: Proxy, queues: Queues, queue: str
+) -> None:
+    other = queues.make(f"{queue}.other")
+    broker, handled = SyncBroker(proxy.url, threads=2, clock=SystemClock()), Handled()
+    for name in (queue, other):
+        dramatiq.actor(actor_name=name, queue_name=name, broker=broker)(settling(handled))
+    broker.start()
+    worker = build_worker(broker, idle_milliseconds=100)
+    worker.start()
+
+    for name in (queue, other):
+        queues.await_consumer(name)
+        queues.put(name, pointers(2))
+    handled.await_count(4)
+    queues.delete(other)
+    queues.put(queue, pointers(3))
+    handled.await_count(7)
+    worker.stop(timeout=10_000)
+    broker.close()
+
+    assert proxy.accepted == 1
+    assert [delivery.queue for delivery in handled.deliveries].count(queue) == 5
+    assert queues.ready(queue) == 0
+
+
 def test_a_missing_queue_is_named_at_start(module_amqp_url: str) -> None:
     broker = SyncBroker(module_amqp_url, threads=2, clock=SystemClock())
     broker.declare_queue("broker.missing")
@@ -394,7 +420,7 @@ def test_a_queue_deleted_and_made_again_is_consumed_again(
     handled = Handled()
 
     with working(module_amqp_url, queue, settling(handled)):
-        wait.until(lambda: queues.consumers(queue) == 1, 5, "the queue is consumed")
+        queues.await_consumer(queue)
         queues.delete(queue)
         wait.until(lambda: "cancelled the subscription" in caplog.text, 5, "the broker said so")
         queues.make(queue)

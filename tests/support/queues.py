@@ -43,6 +43,10 @@ class Queues:
         """How many subscribe to it."""
         return int(self._channel.queue_declare(name, passive=True).method.consumer_count)
 
+    def await_consumer(self, name: str) -> None:
+        """Wait until somebody subscribes to it."""
+        wait.until(lambda: self.consumers(name) == 1, 5, f"{name} is consumed")
+
     def await_ready(self, name: str, count: int, deadline_seconds: float = 10) -> None:
         """Wait until exactly so many messages are ready; a quorum queue counts a moment later than it confirms."""
         wait.until(lambda: self.ready(name) == count, deadline_seconds, f"{count} ready messages in {name}")
