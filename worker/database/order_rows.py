@@ -42,9 +42,17 @@ def gid(kind: str, number: int) -> Gid:
     return Gid(f"gid://shopify/{kind}/{number}")
 
 
+def storable(text: str) -> str:
+    """The text without the character NUL, which PostgreSQL cannot hold."""
+    return text.replace("\0", "")
+
+
 def to_json(value: object) -> str:
-    """JSON text for a jsonb parameter. PostgreSQL's text cannot hold the character NUL: it is left out."""
-    return json.dumps(_plain(value), ensure_ascii=False)
+    """JSON text for a jsonb parameter, its texts made storable."""
+    text = json.dumps(value, ensure_ascii=False, default=_plain)
+    if r"\u0000" in text:
+        text = json.dumps(_without_nul(json.loads(text)), ensure_ascii=False)
+    return text
 
 
 def from_json(text: str) -> Any:
@@ -300,17 +308,24 @@ def _moment(text: str | None) -> datetime | None:
     return _maybe(datetime.fromisoformat, text)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, Mapping):
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (Address, ShopifyCustomer)):
-        return _plain(asdict(value))
+def _plain(value: object) -> object:
+    """What JSON knows of a value that it does not know."""
     if isinstance(value, Decimal):
         return f"{value:f}"
-    if isinstance(value, (datetime, date)):
+    if isinstance(value, date):  # a datetime is one too
         return value.isoformat()
+    if isinstance(value, (Address, ShopifyCustomer)):
+        return asdict(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} does not go into a jsonb column")
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
     return value

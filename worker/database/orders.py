@@ -202,7 +202,7 @@ def note_kept_out(connection: Connection[DictRow], shop: str, filters: Mapping[G
 
 def record_import_failure(connection: Connection[DictRow], shop: str, gid: Gid, issue: Issue) -> None:
     """Count a failed import on the staged row and note why."""
-    arguments = {"shop": shop, "id": numeric_id(gid), "code": issue.code, "message": issue.message}
+    arguments = {"shop": shop, "id": numeric_id(gid), "code": issue.code, "message": order_rows.storable(issue.message)}
     connection.execute(SQL["record_import_failure"], arguments)
 
 
@@ -220,7 +220,8 @@ def store_order(connection: Connection[DictRow], shop: str, order: ShopifyOrder)
     lock_order(connection, shop, order.id)
     key = {"shop": shop, "id": numeric_id(order.id)}
     stored = connection.execute(SQL["stored_version"], key).fetchone()
-    digest = order_import.content_hash(order)
+    known = order_import.facts(order)
+    digest, now = order_import.digest(known), order_import.snapshot(order, known)
     awaits_document = order.cancelled_at is None and (stored is None or not stored["processed"])
     conflict = ""
     if stored is not None:
@@ -232,10 +233,10 @@ def store_order(connection: Connection[DictRow], shop: str, order: ShopifyOrder)
             return Stored(StoreResult.UNCHANGED, awaits_document)
         if stored["processed"]:
             made_of = order_rows.from_json(stored["processed_snapshot"])
-            found = order_import.conflicts(made_of, order_import.snapshot(order))
+            found = order_import.conflicts(made_of, now)
             conflict = order_import.conflict_text(found)
-    header = order_rows.header_row(order) | {"content_hash": digest, "snapshot": order_import.snapshot(order)}
-    arguments = {"shop": shop, "header": order_rows.to_json(header), "conflict": conflict.replace("\0", "")}
+    header = order_rows.header_row(order) | {"content_hash": digest, "snapshot": now}
+    arguments = {"shop": shop, "header": order_rows.to_json(header), "conflict": order_rows.storable(conflict)}
     connection.execute(SQL["store_header"], arguments)
     if stored is not None:
         connection.execute(SQL["clear_children"], key)
@@ -306,7 +307,9 @@ def mark_processed(
         return False
     found = order_import.conflicts(made_of, order_rows.from_json(row["snapshot"]))
     if found:
-        connection.execute(SQL["record_conflict"], key | {"conflict": order_import.conflict_text(found)})
+        connection.execute(
+            SQL["record_conflict"], key | {"conflict": order_rows.storable(order_import.conflict_text(found))}
+        )
     return True
 
 
@@ -326,7 +329,7 @@ def record_issues(
             "id": numeric_id(gid),
             "issues": order_rows.to_json([asdict(issue) for issue in issues]),
             "code": "" if error is None else error.code,
-            "message": "" if error is None else error.message.replace("\0", ""),
+            "message": "" if error is None else order_rows.storable(error.message),
         },
     )
 

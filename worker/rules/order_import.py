@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -40,7 +40,12 @@ def facts(order: ShopifyOrder) -> Facts:
 
 def content_hash(order: ShopifyOrder) -> str:
     """Equal for two versions of an order that differ in nothing but `updated_at`."""
-    canonical = json.dumps(facts(order), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return digest(facts(order))
+
+
+def digest(known: Facts) -> str:
+    """The content hash of an order whose facts are known."""
+    canonical = json.dumps(known, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -49,9 +54,13 @@ def changes(old: ShopifyOrder | None, new: ShopifyOrder) -> tuple[FieldChange, .
     return _differences({} if old is None else facts(old), facts(new))
 
 
-def snapshot(order: ShopifyOrder) -> Facts:
-    """The facts a sales document is made of: kept with it to notice later edits (orders spec 3.6)."""
-    kept = {name: value for name, value in facts(order).items() if _makes_the_document(name)}
+def snapshot(order: ShopifyOrder, known: Facts | None = None) -> Facts:
+    """The facts a sales document is made of: kept with it to notice later edits (orders spec 3.6).
+
+    `known` are the order's facts where the caller has them already.
+    """
+    found = facts(order) if known is None else known
+    kept = {name: value for name, value in found.items() if _makes_the_document(name)}
     refunds = [entry for entry in order.transactions if (entry.kind, entry.status) == ("refund", "success")]
     return kept | {_REFUNDED: _text(sum((refund.amount.shop for refund in refunds), ZERO))}
 
@@ -92,14 +101,10 @@ def conflict_text(found: tuple[FieldChange, ...]) -> str:
 
 
 def _collect(value: Any, name: str, found: dict[str, str]) -> None:
-    if isinstance(value, MoneyBag):
+    if isinstance(value, (str, int, Decimal, date)):
+        found[name] = _text(value)
+    elif isinstance(value, MoneyBag):
         found[name] = _money(value)
-    elif is_dataclass(value):
-        for field in fields(value):
-            _collect(getattr(value, field.name), f"{name}.{field.name}" if name else field.name, found)
-    elif isinstance(value, Mapping):
-        for key in sorted(value):
-            found[f"{name}[{key}]"] = value[key]
     elif isinstance(value, tuple):
         texts = [item for item in value if isinstance(item, str)]
         if texts:
@@ -107,11 +112,17 @@ def _collect(value: Any, name: str, found: dict[str, str]) -> None:
         for index, item in enumerate(value[len(texts) :]):
             key = numeric_id(item.id) if hasattr(item, "id") else index
             _collect(item, f"{name}[{key}]", found)
+    elif is_dataclass(value):
+        for field in fields(value):
+            _collect(getattr(value, field.name), f"{name}.{field.name}" if name else field.name, found)
     elif value is not None:
-        found[name] = _text(value)
+        for key in sorted(value):  # attributes
+            found[f"{name}[{key}]"] = value[key]
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
