@@ -20,6 +20,7 @@ from worker.erp.postgres.adapter import PostgresErp
 from worker.errors import NeedsAttention, OutcomeUnknown, Rejected, RetryLater
 from worker.model.customer import CustomerDraft, CustomerQuery
 from worker.model.item import ItemKey, ItemQuery
+from worker.model.sales_document import DocumentType
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,37 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def world(database: Database) -> World:
+    return world_of(database)
+
+
+@pytest.fixture(scope="module")
+def calm_database(services: Services, stocked_template: str) -> Iterator[Database]:
+    """Shared by the tests that change nothing."""
+    with (
+        fresh_database(services.database_url, stocked_template) as url,
+        Database(url, application_name="test-erp") as database,
+    ):
+        yield database
+
+
+@pytest.fixture(scope="module")
+def calm(calm_database: Database) -> World:
+    return world_of(calm_database)
+
+
+@pytest.fixture(scope="module")
+def defended_database(services: Services, stocked_template: str) -> Iterator[Database]:
+    """One with a document, which must refuse what would break it."""
+    with (
+        fresh_database(services.database_url, stocked_template) as url,
+        Database(url, application_name="test-erp") as database,
+    ):
+        world = world_of(database)
+        world.erp.create_document(a_draft(world))
+        yield database
+
+
+def world_of(database: Database) -> World:
     erp: ErpPort = PostgresErp(database)
     numbers = ("C00010", "C00020", "C00021", "C00090", "C00091")
     found = erp.find_customers([CustomerQuery(number=number) for number in numbers])
@@ -53,7 +85,7 @@ def world(database: Database) -> World:
 
 
 class TestPostgresErp(ErpContract):
-    """The suite on the embedded ERP; the fixture `world` is the module's."""
+    """The suite on the embedded ERP; the fixtures are the module's."""
 
 
 def test_an_empty_erp_says_how_to_make_a_company(database: Database) -> None:
@@ -131,11 +163,23 @@ def test_the_due_date_follows_the_payment_terms(world: World, database: Database
     assert rows(database, "SELECT due_date::text FROM erp.sales_document") == [{"due_date": "2026-02-15"}]
 
 
+def test_a_customer_blocked_for_shipping_gets_invoices_but_no_orders(world: World, database: Database) -> None:
+    fill(database, "customers", [{"number": "C00010", "blocked": "ship"}])
+
+    with pytest.raises(Rejected) as refused:
+        world.erp.create_document(a_draft(world))
+    invoice = world.erp.create_document(replace(a_draft(world, key="2"), type=DocumentType.INVOICE))
+
+    assert (refused.value.code, refused.value.field) == ("blocked", "sell_to")
+    assert invoice.number == "SI-000001"
+
+
 # --- cost
 
 
 def test_a_look_up_of_many_is_one_statement(world: World, database_url: str) -> None:
-    with RecordingDatabase(database_url, application_name="test-erp") as database:
+    database = RecordingDatabase(database_url, application_name="test-erp")
+    with database:
         erp = PostgresErp(database)
 
         erp.find_items([ItemQuery(ItemKey.NUMBER, str(number)) for number in range(500)])
@@ -143,20 +187,21 @@ def test_a_look_up_of_many_is_one_statement(world: World, database_url: str) -> 
         erp.get_customers([world.ada] * 100)
         erp.vat_rate(world.ada, ["STANDARD", "REDUCED", "ZERO"])
 
-        assert len(database.statements) == 4
+        assert len(database.executed) == 4
 
 
 def test_a_document_costs_the_same_statements_however_many_lines_it_has(world: World, database_url: str) -> None:
-    with RecordingDatabase(database_url, application_name="test-erp") as database:
+    database = RecordingDatabase(database_url, application_name="test-erp")
+    with database:
         erp = PostgresErp(database)
         erp.create_document(a_draft(world, key="1"))
-        for_one_line = len(database.statements)
+        for_one_line = len(database.executed)
         lines = [bell_line(number, quantity="1") for number in range(1, 101)]
 
         erp.create_document(a_draft(world, *lines, key="100", total="999.00"))
 
         assert for_one_line == 8
-        assert len(database.statements) == 2 * for_one_line
+        assert len(database.executed) == 2 * for_one_line
 
 
 # --- trouble
@@ -234,10 +279,8 @@ def test_a_database_that_is_gone_is_passing_trouble(database_url: str) -> None:
         "INSERT INTO erp.item_reference (item, variant, value) VALUES ('1003', 'S', '1')",
     ],
 )
-def test_what_must_never_be_the_database_refuses(world: World, database: Database, statement: str) -> None:
-    world.erp.create_document(a_draft(world))
-
-    with pytest.raises(psycopg.IntegrityError), database.transaction() as connection:
+def test_what_must_never_be_the_database_refuses(defended_database: Database, statement: str) -> None:
+    with pytest.raises(psycopg.IntegrityError), defended_database.transaction() as connection:
         connection.execute(statement.encode())
 
 
@@ -259,12 +302,12 @@ class RecordingDatabase(Database):
 
     def __init__(self, url: str, *, application_name: str) -> None:
         super().__init__(url, application_name=application_name)
-        self.statements: list[bytes] = []
+        self.executed: list[bytes] = []
 
     @contextmanager
     def transaction(self) -> Iterator[Connection[DictRow]]:
         with super().transaction() as connection:
-            yield cast(Connection[DictRow], _Recorder(connection, self.statements))
+            yield cast(Connection[DictRow], _Recorder(connection, self.executed))
 
 
 class _Recorder:
@@ -292,5 +335,6 @@ class GoneDatabase(Database):
 
     @contextmanager
     def transaction(self) -> Iterator[Connection[DictRow]]:
-        raise psycopg.OperationalError("connection refused")
-        yield
+        if self.url:
+            raise psycopg.OperationalError("connection refused")
+        yield cast(Connection[DictRow], None)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conformance.erp_contract import ADDRESS
 from tests.support.erp import fill, set_up
+from tests.support.services import Services, fresh_database, name_of
 from worker.database.pool import Database
 from worker.erp.postgres import starter
 from worker.erp.postgres.adapter import PostgresErp
@@ -36,10 +37,24 @@ from worker.model.sales_document import DocumentDraft, DocumentLine, DocumentTyp
 CREATED, CHANGED, UNCHANGED, FAILED = RowStatus
 
 
+@pytest.fixture(scope="module")
+def starter_template(services: Services, migrated_template: str) -> Iterator[str]:
+    """A database with the starter company, from which each test gets a copy."""
+    with fresh_database(services.database_url, migrated_template) as url:
+        with Database(url, application_name="test-erp-data") as database:
+            starter.install(database)
+        yield name_of(url)
+
+
+@pytest.fixture
+def database_url(services: Services, starter_template: str) -> Iterator[str]:
+    with fresh_database(services.database_url, starter_template) as url:
+        yield url
+
+
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     with Database(database_url, application_name="test-erp-data") as database:
-        starter.install(database)
         yield database
 
 
@@ -73,6 +88,22 @@ class Folder:
 @pytest.fixture
 def folder(tmp_path: Path, database: Database) -> Folder:
     return Folder(tmp_path, database)
+
+
+@pytest.fixture(scope="module")
+def calm_database(services: Services, starter_template: str) -> Iterator[Database]:
+    """With records of every kind; shared by the tests that change nothing."""
+    with (
+        fresh_database(services.database_url, starter_template) as url,
+        Database(url, application_name="test-erp-data") as database,
+    ):
+        set_up(database)
+        yield database
+
+
+@pytest.fixture
+def calm_folder(tmp_path: Path, calm_database: Database) -> Folder:
+    return Folder(tmp_path, calm_database)
 
 
 def export(database: Database, kind: str, file_format: FileFormat = FileFormat.CSV) -> str:
@@ -133,25 +164,26 @@ def test_json_lines_hold_the_same_rows(folder: Folder, database: Database) -> No
 @pytest.mark.parametrize("file_format", list(FileFormat))
 @pytest.mark.parametrize("kind", [kind.name for kind in KINDS.values() if kind.importable])
 def test_what_is_exported_imports_as_unchanged(
-    folder: Folder, database: Database, kind: str, file_format: FileFormat
+    calm_folder: Folder, calm_database: Database, kind: str, file_format: FileFormat
 ) -> None:
-    set_up(database)
-    text = export(database, kind, file_format)
+    text = export(calm_database, kind, file_format)
 
-    result = folder.load(kind, text, f"in.{file_format}")
+    result = calm_folder.load(kind, text, f"in.{file_format}")
 
-    assert folder.rows
-    assert set(folder.statuses()) == {UNCHANGED}
+    assert calm_folder.rows
+    assert set(calm_folder.statuses()) == {UNCHANGED}
     assert result.committed
-    assert export(database, kind, file_format) == text
+    assert export(calm_database, kind, file_format) == text
 
 
-def test_a_failing_row_keeps_the_whole_file_out(folder: Folder, database: Database) -> None:
-    result = folder.load("items", "number,base_unit\n1,PCS\n2,NOPE\n3,PCS\n")
+def test_a_failing_row_keeps_the_whole_file_out(calm_folder: Folder, calm_database: Database) -> None:
+    before = export(calm_database, "items")
+
+    result = calm_folder.load("items", "number,base_unit\n1,PCS\n2,NOPE\n3,PCS\n")
 
     assert not result.committed
-    assert folder.statuses() == [CREATED, FAILED]
-    assert folder.rows[1] == RowResult(
+    assert calm_folder.statuses() == [CREATED, FAILED]
+    assert calm_folder.rows[1] == RowResult(
         2,
         "2",
         FAILED,
@@ -159,7 +191,7 @@ def test_a_failing_row_keeps_the_whole_file_out(folder: Folder, database: Databa
         "`backroom erp import units FILE`",
         "base_unit",
     )
-    assert export(database, "items").count("\n") == 1
+    assert export(calm_database, "items") == before
 
 
 def test_failing_rows_may_be_skipped_wherever_they_are(folder: Folder, database: Database) -> None:
@@ -175,27 +207,29 @@ def test_failing_rows_may_be_skipped_wherever_they_are(folder: Folder, database:
 
 
 @pytest.mark.parametrize("on_error", list(OnError))
-def test_a_dry_run_checks_everything_and_keeps_nothing(folder: Folder, database: Database, on_error: OnError) -> None:
-    before = export(database, "units")
+def test_a_dry_run_checks_everything_and_keeps_nothing(
+    calm_folder: Folder, calm_database: Database, on_error: OnError
+) -> None:
+    before = export(calm_database, "units")
 
-    result = folder.load("units", "code\nNEW\nPCS\n", dry_run=True, on_error=on_error)
+    result = calm_folder.load("units", "code\nNEW\nPCS\n", dry_run=True, on_error=on_error)
 
-    assert folder.statuses() == [CREATED, UNCHANGED]
+    assert calm_folder.statuses() == [CREATED, UNCHANGED]
     assert not result.committed
-    assert export(database, "units") == before
+    assert export(calm_database, "units") == before
 
 
-def test_insert_refuses_what_exists_and_keep_leaves_it(folder: Folder, database: Database) -> None:
-    before = export(database, "units")
+def test_insert_refuses_what_exists_and_keep_leaves_it(calm_folder: Folder, calm_database: Database) -> None:
+    before = export(calm_database, "units")
 
-    folder.load("units", "code,name\nPCS,Other\n", mode=Mode.INSERT)
-    inserted = folder.rows[0]
-    folder.load("units", "code,name\nPCS,Other\n", mode=Mode.KEEP)
+    calm_folder.load("units", "code,name\nPCS,Other\n", mode=Mode.INSERT)
+    inserted = calm_folder.rows[0]
+    calm_folder.load("units", "code,name\nPCS,Other\n", mode=Mode.KEEP)
 
     assert (inserted.status, inserted.column) == (FAILED, "code")
     assert "mode upsert" in inserted.message
-    assert folder.statuses() == [UNCHANGED]
-    assert export(database, "units") == before
+    assert calm_folder.statuses() == [UNCHANGED]
+    assert export(calm_database, "units") == before
 
 
 def test_a_key_twice_in_one_file_is_one_record(folder: Folder, database: Database) -> None:
@@ -236,11 +270,13 @@ def test_a_row_may_refer_to_a_later_row(folder: Folder) -> None:
         ("customers", "number,country\nC1,QQ\n", "column country: 'QQ' is not among the countries"),
     ],
 )
-def test_a_refused_row_names_column_value_and_way_out(folder: Folder, kind: str, content: str, message: str) -> None:
-    result = folder.load(kind, content)
+def test_a_refused_row_names_column_value_and_way_out(
+    calm_folder: Folder, kind: str, content: str, message: str
+) -> None:
+    result = calm_folder.load(kind, content)
 
     assert not result.committed
-    assert message in folder.rows[-1].message
+    assert message in calm_folder.rows[-1].message
 
 
 @pytest.mark.parametrize(
@@ -260,20 +296,20 @@ def test_a_refused_row_names_column_value_and_way_out(folder: Folder, kind: str,
     ],
 )
 def test_an_unreadable_file_is_wrong_input_and_changes_nothing(
-    folder: Folder, database: Database, kind: str, name: str, content: str | bytes, message: str
+    calm_folder: Folder, calm_database: Database, kind: str, name: str, content: str | bytes, message: str
 ) -> None:
-    before = export(database, "units")
+    before = export(calm_database, "units")
 
     with pytest.raises(InvalidInput) as refused:
-        folder.load(kind, content, name)
+        calm_folder.load(kind, content, name)
 
     assert message in str(refused.value)
-    assert export(database, "units") == before
+    assert export(calm_database, "units") == before
 
 
-def test_a_file_that_is_not_there_is_wrong_input(database: Database, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_wrong_input(calm_database: Database, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="No such file"):
-        import_file(database, "units", tmp_path / "nowhere.csv")
+        import_file(calm_database, "units", tmp_path / "nowhere.csv")
 
 
 def test_progress_counts_rows_batch_by_batch(database: Database, folder: Folder) -> None:
@@ -285,12 +321,12 @@ def test_progress_counts_rows_batch_by_batch(database: Database, folder: Folder)
     assert seen == [BATCH, BATCH + 1]
 
 
-def test_an_import_waits_for_no_other_of_its_kind_for_long(folder: Folder, database_url: str) -> None:
-    with psycopg.connect(database_url) as other:
+def test_an_import_waits_for_no_other_of_its_kind_for_long(calm_folder: Folder, calm_database: Database) -> None:
+    with psycopg.connect(calm_database.url) as other:
         other.execute("SELECT pg_advisory_xact_lock(hashtext('erp import units'))")
 
         with pytest.raises(RetryLater) as busy:
-            folder.load("units", "code\nX\n")
+            calm_folder.load("units", "code\nX\n")
 
     assert busy.value.code == "erp_busy"
 
@@ -332,9 +368,9 @@ def test_the_starter_company_leaves_alone_what_was_changed(database: Database, f
     assert sum(result.counts[CREATED] + result.counts[CHANGED] for result in results.values()) == 0
 
 
-def test_every_kind_has_its_queries_with_exactly_its_columns(database: Database) -> None:
+def test_every_kind_has_its_queries_with_exactly_its_columns(calm_database: Database) -> None:
     for kind in KINDS.values():
-        header = export(database, kind.name).splitlines()[0]
+        header = export(calm_database, kind.name).splitlines()[0]
 
         assert header == ",".join(column.name for column in kind.columns)
 

@@ -110,7 +110,11 @@ class ErpPort(Protocol):
         ...
 
     def vat_rate(self, customer: ErpId, tax_product_groups: Sequence[str]) -> Mapping[str, Decimal]:
-        """VAT percentage (22, not 0.22) per product group for that customer."""
+        """VAT percentage (22, not 0.22) per product group for that customer.
+
+        Raises:
+            NeedsAttention("tax_setup_missing"): a pair of groups has no rate; the message names both.
+        """
         ...
 
     def find_document(self, key: str) -> Document | None:

@@ -249,7 +249,7 @@ SELECT id, type, number, status, external_key, customer, currency, prices_includ
        external_document_no, shopify_order_no, amount, amount_incl_vat
 FROM erp.sales_document
 WHERE type = :type
-  AND (:changed_since::timestamptz IS NULL OR updated_at >= :changed_since::timestamptz)
-  AND (:after::text IS NULL OR number > :after::text)
+  AND updated_at >= coalesce(:changed_since::timestamptz, '-infinity')
+  AND number > coalesce(:after::text, '')
 ORDER BY number
 LIMIT :limit;

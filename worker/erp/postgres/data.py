@@ -308,7 +308,9 @@ class _Import:
 
     def _existing(self, rows: Sequence[Row]) -> dict[tuple[object, ...], Row]:
         keys = list({str(row[self._kind.keys[0]]) for row in rows}) if self._kind.keys else []
-        found = self._connection.execute(self._queries[f"rows_{self._kind.query}"], {"keys": keys})
+        # Planned anew for these keys: a plan kept for all cases would read the whole table each time.
+        query = self._queries[f"rows_{self._kind.query}"]
+        found = self._connection.execute(query, {"keys": keys}, prepare=False)
         return {self._key(row): row for row in found}
 
     def _compare(self, number: int, values: Row, existing: dict[tuple[object, ...], Row]) -> _Planned:

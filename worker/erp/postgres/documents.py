@@ -43,8 +43,8 @@ NO_TAX = "NO TAX"
 """VAT identifier of lines that carry none whatever their account says."""
 REVERSE = "reverse"
 
-NO_BLOCK = frozenset({"", "ship"})
-"""Blocks of a customer that still allow documents to be made."""
+ALLOWED_BLOCKS = {DocumentType.ORDER: frozenset({""}), DocumentType.INVOICE: frozenset({"", "ship"})}
+"""Blocks of a customer under which a document may still be made."""
 
 
 def create(connection: Connection[DictRow], draft: DocumentDraft) -> Document:
@@ -152,7 +152,7 @@ def _header_facts(connection: Connection[DictRow], draft: DocumentDraft) -> Dict
     ):
         if found is None:
             raise Rejected("not_found", f"{field}: there is no customer with id {given!r}; map it again", field)
-        if blocked not in NO_BLOCK:
+        if blocked not in ALLOWED_BLOCKS[draft.type]:
             message = f"{field}: customer {found} is blocked ({blocked}); unblock it or map another"
             raise Rejected("blocked", message, field)
     if facts["decimals"] is None:

@@ -27,13 +27,13 @@ GONE = (psycopg.OperationalError, psycopg.InterfaceError, errors.IdleInTransacti
 
 @contextmanager
 def reading(database: Database) -> Iterator[Connection[DictRow]]:
-    """A transaction that only reads: whatever goes wrong on the way, it may be repeated.
+    """For statements that only read, one round trip each: whatever goes wrong, they may be repeated.
 
     Raises:
         RetryLater("erp_busy" | "erp_unreachable")
     """
     try:
-        with database.transaction() as connection:
+        with database.statements() as connection:
             yield connection
     except (psycopg.Error, Unreachable) as error:
         raise meaning_of(error) from error
