@@ -336,6 +336,7 @@ def test_what_was_fetched_and_not_begun_is_dropped_when_the_connection_is_cut(
         proxy.cut()
         wait.until(lambda: not broker.connected, 10, "the loss is noticed")
         wait.until(lambda: broker.connected, 15, "connected again")
+        queues.await_consumer(queue)
         go_on.set()
         wait.until(lambda: sum(each.settled for each in handled.deliveries) >= 10, 20, "all are settled")
 

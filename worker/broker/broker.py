@@ -149,13 +149,7 @@ class SyncBroker(Broker):
             timeout_seconds=timeout / 1000,
             monotonic=self._clock.monotonic,
         )
-        with self._lock:
-            self._consumers = [other for other in self._consumers if other.queue_name != queue_name] + [consumer]
-            stopped = self._stopped
-        if stopped:
-            consumer.stop_receiving()
-        else:
-            self._connection.call(partial(self._attach, consumer))
+        self._connection.call(partial(self._attach, consumer))
         return consumer
 
     def enqueue(self, message: "dramatiq.Message[object]", *, delay: int | None = None) -> NoReturn:
@@ -193,8 +187,15 @@ class SyncBroker(Broker):
         """Nothing to do."""
 
     def _attach(self, consumer: QueueConsumer) -> None:
+        """Here, and not in the engine's thread: a connection that opens meanwhile must not subscribe it twice."""
+        with self._lock:
+            self._consumers = [other for other in self._consumers if other.queue_name != consumer.queue_name]
+            self._consumers.append(consumer)
+            stopped = self._stopped
         connection = self._connection.current
-        if connection is not None:
+        if stopped:
+            consumer.stop_receiving()
+        elif connection is not None:
             consumer.on_open(connection)
 
     def _missing_queues(self, names: Sequence[str]) -> list[str]:

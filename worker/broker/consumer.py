@@ -16,12 +16,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
+from functools import partial
 
 from dramatiq import Message
 from dramatiq.broker import Consumer, MessageProxy
 from pika import BasicProperties
 from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel
+from pika.connection import Connection
 from pika.frame import Method
 from pika.spec import Basic
 
@@ -48,7 +50,9 @@ class _State(Enum):
 class SyncMessage(MessageProxy):
     """A delivery on its way through the engine, and what becomes of it at the broker."""
 
-    def __init__(self, message: "Message[None]", delivery: Delivery, consumer: "QueueConsumer", epoch: int, tag: int):
+    def __init__(
+        self, message: "Message[None]", delivery: Delivery, consumer: "QueueConsumer", epoch: int, tag: int
+    ) -> None:
         super().__init__(message)
         self.delivery = delivery
         self.epoch = epoch
@@ -283,11 +287,12 @@ class QueueConsumer(Consumer):
                 describe(error),
                 RESUBSCRIBE_SECONDS,
             )
-            self._connection.call_later(RESUBSCRIBE_SECONDS, self._resubscribe)
+            self._connection.call_later(RESUBSCRIBE_SECONDS, partial(self._resubscribe, connection))
 
-    def _resubscribe(self) -> None:
+    def _resubscribe(self, on: Connection) -> None:
+        """Unless the connection was lost meanwhile: whoever opened a new one has subscribed there."""
         connection = self._connection.current
-        if connection is not None and self._channel is None:
+        if connection is not None and connection is on:
             self.on_open(connection)
 
     def _forget_channel(self) -> None:
