@@ -5,6 +5,10 @@
 -- One import of a kind at a time, so that what it compared with stays true.
 SELECT set_config('lock_timeout', '5s', true), pg_advisory_xact_lock(hashtext('erp import ' || :kind));
 
+-- name: allow_pauses
+-- Whoever reads an export may pause; the session must not be ended for it.
+SELECT set_config('idle_in_transaction_session_timeout', '0', true);
+
 -- name: company_country
 -- How phone numbers without + are read; no row: no company yet.
 SELECT country FROM erp.company_setup;

@@ -195,6 +195,7 @@ def export_rows(
         database.transaction() as connection,
         connection.cursor(name="erp_export") as cursor,
     ):
+        connection.execute(load("erp_data")["allow_pauses"])
         cursor.itersize = EXPORT_FETCH
         cursor.execute(load("erp_data")[f"rows_{kind.query}"], {"keys": None})
         for done, _ in enumerate(write_rows(target, kind, cursor, file_format), start=1):
