@@ -89,6 +89,7 @@ def test_a_list_goes_on_at_its_cursor_newest_first(database: Database) -> None:
     assert [row.order_no for row in first.rows] == ["#1003", "#1002"]
     assert [row.order_no for row in second.rows] == ["#1001"]
     assert second.next_cursor is None
+    assert str(second.rows[0].total) == "25.00"
 
 
 def test_orders_are_listed_by_what_became_of_them(database: Database) -> None:

@@ -50,7 +50,9 @@ class FakeOrders:
         )
         for start in range(0, max(len(changed), 1), page_size):
             self.calls.append(("changed_since", since))
-            yield tuple(summary_of(order) for order in changed[start : start + page_size])
+            page = tuple(summary_of(order) for order in changed[start : start + page_size])
+            if page:
+                yield page
 
     def summaries(self, ids: Sequence[Gid]) -> tuple[OrderSummary, ...]:
         self.calls.append(("summaries", tuple(ids)))

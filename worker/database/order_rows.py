@@ -33,6 +33,7 @@ Thing = TypeVar("Thing")
 _CHILDREN = frozenset(
     {"tags", "attributes", "tax_lines", "lines", "shipping_charges", "transactions", "fulfillment_orders"}
 )
+_CENT = Decimal("0.01")
 _SUMMARY_COLUMNS = {"name": "order_no"}
 """Where a column of the staging table is called otherwise than its field."""
 
@@ -45,6 +46,16 @@ def gid(kind: str, number: int) -> Gid:
 def storable(text: str) -> str:
     """The text without the character NUL, which PostgreSQL cannot hold."""
     return text.replace("\0", "")
+
+
+def amount(stored: Decimal) -> Decimal:
+    """A stored amount as people write it: 25.00, not 25.00000.
+
+    >>> amount(Decimal("25.00000")), amount(Decimal("0.12500"))
+    (Decimal('25.00'), Decimal('0.125'))
+    """
+    cents = stored.quantize(_CENT)
+    return cents if cents == stored else stored.normalize()
 
 
 def to_json(value: object) -> str:
@@ -289,7 +300,7 @@ def _amounts(name: str, bag: MoneyBag) -> dict[str, Decimal]:
 
 
 def _bag(name: str, row: Row) -> MoneyBag:
-    return MoneyBag(Decimal(row[name]), Decimal(row[f"presentment_{name}"]))
+    return MoneyBag(amount(Decimal(row[name])), amount(Decimal(row[f"presentment_{name}"])))
 
 
 def _number(gid_or_none: Gid | None) -> int | None:

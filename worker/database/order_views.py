@@ -192,7 +192,7 @@ def _imported_row(row: DictRow) -> OrderRow:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         imported_at=row["imported_at"],
-        total=row["total"],
+        total=order_rows.amount(row["total"]),
         currency=row["currency_code"],
         financial_status=row["financial_status"],
         fulfillment_status=row["fulfillment_status"],

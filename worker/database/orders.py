@@ -360,7 +360,7 @@ def _state(header: Mapping[str, Any]) -> OrderState:
             type=DocumentType(header["document_type"]),
             number=header["document_number"],
             currency=header["document_currency"],
-            amount_incl_vat=Decimal(header["document_total_incl_vat"]),
+            amount_incl_vat=order_rows.amount(Decimal(header["document_total_incl_vat"])),
             currency_handling=CurrencyHandling(header["processed_currency_handling"]),
             created_at=datetime.fromisoformat(header["document_created_at"]),
         )
