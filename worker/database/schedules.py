@@ -125,6 +125,12 @@ def list_ticks(connection: Connection[DictRow], name: str, *, count: int = 20) -
     return tuple(DecidedTick(_tick(row), row["decided_at"]) for row in rows)
 
 
+def last_ticks(connection: Connection[DictRow], *, shop: str | None = None) -> Mapping[int, DecidedTick]:
+    """The latest tick by schedule id, of all or of one shop's; one without ticks is not there."""
+    rows = connection.execute(SQL["last_ticks"], {"shop": shop}).fetchall()
+    return {row["schedule_id"]: DecidedTick(_tick(row), row["decided_at"]) for row in rows}
+
+
 def pause_schedule(
     connection: Connection[DictRow], name: str, *, reason: str, who: str, version: int | None = None
 ) -> Schedule:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from schemas.catalogue import ReportName
-from worker.errors import BackroomError
+from worker.errors import BackroomError, RetryLater
 from worker.model.shop import Shop
 from worker.shopify.client import API_VERSION, ShopApi
 from worker.shopify.documents import operation
@@ -69,6 +69,8 @@ class ConnectionReport:
     served_version: str = ""
     missing_scopes: Mapping[str, tuple[str, ...]] | None = None
     """By report; None: not known."""
+    answered: bool = True
+    """False: the shop could not be reached, or only with errors of its own."""
 
     @property
     def works(self) -> bool:
@@ -82,7 +84,8 @@ def test_connection(api: ShopApi, now: datetime) -> ConnectionReport:
     try:
         data = api.execute(operation("ShopInfo"))
     except BackroomError as error:
-        return ConnectionReport(shop.code, shop.api_url, (Finding(Level.TROUBLE, error.message),))
+        answered = not isinstance(error, RetryLater)
+        return ConnectionReport(shop.code, shop.api_url, (Finding(Level.TROUBLE, error.message),), answered=answered)
     store = data.values["shop"]
     granted = {scope["handle"] for scope in data.values["currentAppInstallation"]["accessScopes"]}
     served = api.served_version or ""

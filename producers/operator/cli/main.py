@@ -9,30 +9,75 @@ import psycopg
 import typer
 from pika.exceptions import AMQPConnectionError
 
-from producers.operator.cli import output, services
+from producers.operator.cli import (
+    contract,
+    dead_letters,
+    doctor,
+    erp,
+    jobs,
+    migrate,
+    orders,
+    output,
+    processes,
+    schedules,
+    services,
+    shops,
+    status,
+    sync,
+    topology,
+)
+from schemas.catalogue import UnknownReport
 from worker.errors import BackroomError, InvalidInput, Unreachable
 
-COMMANDS: tuple[Callable[[typer.Typer], None], ...] = (
-    # One line per group of commands, in the order `backroom --help` shows them.
-    services.register,
+COMMANDS: tuple[tuple[str, Callable[[typer.Typer], None]], ...] = (
+    # One line per group of commands: the panel of `backroom --help` it stands in, and what adds it.
+    ("Installation", services.register),
+    ("Installation", migrate.register),
+    ("Installation", topology.register),
+    ("Installation", doctor.register),
+    ("Processes", processes.register),
+    ("Shops and plans", shops.register),
+    ("Shops and plans", schedules.register),
+    ("Shops and plans", sync.register),
+    ("What happens", status.register),
+    ("What happens", jobs.register),
+    ("What happens", dead_letters.register),
+    ("What happens", orders.register),
+    ("ERP and contract", erp.register),
+    ("ERP and contract", contract.register),
 )
 
 EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     # The first line that fits decides (design 5: 1 failed, 2 bad usage or input, 3 unreachable).
     (InvalidInput, 2),
+    (UnknownReport, 2),
     (Unreachable, 3),
     (BackroomError, 1),
+    (psycopg.errors.UndefinedTable, 1),
     (psycopg.OperationalError, 3),
     (AMQPConnectionError, 3),
 )
 
 _HINT_UNREACHABLE = "`backroom services status` shows the private services, `backroom services up` starts them."
 
-_EXAMPLES = """[bold]Examples[/bold]
+_EXAMPLES = """[bold]First steps[/bold]
 
 backroom services up · start a private RabbitMQ and PostgreSQL
 
-backroom COMMAND --help · what a command does, with examples
+backroom up · prepare both, and run worker, scheduler and webhooks until Ctrl-C
+
+backroom erp init · a small company in the embedded ERP
+
+backroom shops add my-shop --domain my-shop.myshopify.com --access-token-file token.txt · connect a shop
+
+backroom sync sync_orders --shop my-shop --wait · import its orders
+
+backroom doctor · what is wrong, and the way out
+
+[bold]Exit codes[/bold] · 0 done, 1 the job or operation failed, 2 wrong usage or input, 3 a service cannot be reached
+
+[bold]Environment[/bold] · BACKROOM_DATABASE_URL, BACKROOM_AMQP_URL, BACKROOM_SECRET_KEY; without the first \
+two, what `backroom services up` started is found from the current directory
 """
 
 
@@ -57,8 +102,8 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for register in COMMANDS:
-        register(app)
+    for panel, register in COMMANDS:
+        _add(app, panel, register)
     return app
 
 
@@ -71,9 +116,27 @@ def explain(error: Exception) -> str:
     """One message for the person at the terminal: what is wrong and the way out."""
     if isinstance(error, BackroomError):
         return f"backroom: {error.message}"
+    if isinstance(error, UnknownReport):
+        return f"backroom: {error}"
+    if isinstance(error, psycopg.errors.UndefinedTable):
+        return f"backroom: the database lacks tables of this program: run `backroom migrate` ({_first_line(error)})"
     if isinstance(error, psycopg.OperationalError):
         return f"backroom: PostgreSQL does not answer: {str(error).strip()}\n{_HINT_UNREACHABLE}"
     return f"backroom: RabbitMQ does not answer: {error!r}\n{_HINT_UNREACHABLE}"
+
+
+def _add(app: typer.Typer, panel: str, register: Callable[[typer.Typer], None]) -> None:
+    """Let the group add its commands, and show them in their panel."""
+    commands, groups = len(app.registered_commands), len(app.registered_groups)
+    register(app)
+    for command in app.registered_commands[commands:]:
+        command.rich_help_panel = panel
+    for group in app.registered_groups[groups:]:
+        group.rich_help_panel = panel
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
 
 
 def _root(

@@ -129,6 +129,8 @@ def _demand_a_job(fate: Fate) -> None:
 def _in_foreground(
     entry: ReportEntry, shop: str, parameters: Mapping[str, Any], dry_run: bool, as_json: bool
 ) -> tuple[int, JobState]:
+    from worker import main as workshop  # here: only this way of running needs the whole workshop
+
     with workshop.foreground(load_settings()) as process, _bar(as_json) as bar:
 
         def cancel(_number: int, _frame: FrameType | None) -> None:

@@ -35,7 +35,7 @@ SET state = :state, reason = :reason, next_due_at = :next_due_at, version = vers
 WHERE id = :id
 RETURNING *;
 
--- name: remove
+-- name: remove!
 -- Its ticks go with it; the audit keeps the definition.
 DELETE FROM backroom.schedule WHERE id = :id;
 
@@ -46,6 +46,14 @@ FROM backroom.schedule_tick t JOIN backroom.schedule s ON s.id = t.schedule_id
 WHERE s.name = :name
 ORDER BY t.tick_at DESC
 LIMIT :count;
+
+-- name: last_ticks
+-- The latest tick of each schedule, of all or of one shop: a step in the key's index each.
+SELECT s.id AS schedule_id, t.tick_at, t.outcome, t.reason, t.coalesced, t.decided_at
+FROM backroom.schedule s
+CROSS JOIN LATERAL (
+    SELECT * FROM backroom.schedule_tick WHERE schedule_id = s.id ORDER BY tick_at DESC LIMIT 1) t
+WHERE :shop::text IS NULL OR s.shop = :shop;
 
 -- name: audit!
 INSERT INTO backroom.audit (who, action, entity, change) VALUES (:who, :action, :entity, :change);
@@ -66,7 +74,7 @@ VALUES (:schedule_id, :tick_at, :outcome, :reason, :coalesced)
 ON CONFLICT (schedule_id, tick_at) DO NOTHING
 RETURNING 1;
 
--- name: advance
+-- name: advance!
 -- A tick is no change of the definition: the version stays.
 UPDATE backroom.schedule SET next_due_at = :next_due_at WHERE id = :id;
 
@@ -74,6 +82,6 @@ UPDATE backroom.schedule SET next_due_at = :next_due_at WHERE id = :id;
 -- Null: nothing is planned.
 SELECT extract(epoch FROM min(next_due_at) - backroom.now())::float8 AS seconds FROM backroom.schedule;
 
--- name: forget_ticks
+-- name: forget_ticks!
 -- Ticks decided longer ago than is kept.
 DELETE FROM backroom.schedule_tick WHERE decided_at < backroom.now() - :kept_days * interval '1 day';

@@ -1,0 +1,30 @@
+"""The audit read back: who changed what, and when. What is written stands beside each change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from worker.database.queries import load
+
+MOST_ENTRIES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change that a person made."""
+
+    at: datetime
+    who: str
+    action: str
+    change: Mapping[str, Any]
+    """By name: a value, or old and new; secrets are left out."""
+
+
+def history(connection: Connection[DictRow], entity: str, limit: int = MOST_ENTRIES) -> tuple[AuditEntry, ...]:
+    """The changes of an entity (`shop/my-shop`, `schedule/nightly`), newest first."""
+    rows = connection.execute(load("audit")["history"], {"entity": entity, "limit": min(limit, MOST_ENTRIES)})
+    return tuple(AuditEntry(**row) for row in rows)
