@@ -18,6 +18,7 @@ from worker.model.ids import Gid
 from worker.model.shopify_order import ShopifyOrder
 from worker.report import Completed, Counters, FieldChange, PlanAction, SliceDone, Stop
 from worker.reports import sync_orders
+from worker.reports.sync_orders import DIRECT_AT_MOST
 
 SHOP = "my-shop"
 LATER = PLACED + timedelta(hours=1)
@@ -96,13 +97,13 @@ def test_the_next_run_asks_again_from_five_minutes_before_the_newest_change(data
     assert run.counters == Counters(total=1, read=1, skipped=1)
 
 
-def test_an_order_costs_one_request_and_five_statements(database: Database) -> None:
+def test_an_order_asked_for_by_id_costs_one_request_and_one_transaction(database: Database) -> None:
     shop = FakeOrders(an_order(lines=tuple(a_line(number) for number in range(1, 31))))
 
     run = sync(database, shop, entities=[order_gid(1001)])
 
-    assert shop.calls == [("summaries", (order_gid(1001),)), ("order", order_gid(1001))]
-    assert run.writes == [2, 5]
+    assert shop.calls == [("order", order_gid(1001))]
+    assert run.writes == [8]
     assert run.counters == Counters(total=1, read=1, created=1)
 
 
@@ -112,14 +113,38 @@ def test_an_import_by_id_leaves_the_watermark_alone(database: Database) -> None:
     assert watermark(database) is None
 
 
-def test_an_order_that_did_not_change_is_not_asked_for_again(database: Database) -> None:
-    shop = FakeOrders(an_order())
-    sync(database, shop, entities=[order_gid(1001)])
+def test_of_many_ids_only_what_changed_is_asked_for_whole(database: Database) -> None:
+    numbers = range(1001, 1001 + DIRECT_AT_MOST + 1)
+    shop = FakeOrders(*(an_order(number) for number in numbers))
+    ids = [order_gid(number) for number in numbers]
+    sync(database, shop, entities=ids)
+    shop.put(an_order(1005, updated_at=LATER, note="changed"))
 
-    run = sync(database, shop, entities=[order_gid(1001)])
+    run = sync(database, shop, entities=ids)
 
-    assert shop.count("order") == 1
+    assert shop.calls[-2:] == [("summaries", tuple(ids)), ("order", order_gid(1005))]
+    assert run.counters == Counters(total=len(ids), read=len(ids), changed=1, skipped=len(ids) - 1)
+
+
+def test_an_order_asked_for_by_id_that_the_filters_keep_out_stays_staged(database: Database) -> None:
+    shop = FakeOrders(an_order(1001, fully_paid=False))
+
+    run = sync(database, shop, parameters=only(fully_paid=True), entities=[order_gid(1001)])
+
+    assert [(row.summary.id, row.kept_out_by) for row in staged(database)] == [(order_gid(1001), ("fully_paid",))]
+    assert stored(database, 1001) == ()
     assert run.counters == Counters(total=1, read=1, skipped=1)
+
+
+def test_the_trouble_of_an_order_asked_for_by_id_is_noted_and_blocks_no_other(database: Database) -> None:
+    shop = FakeOrders(an_order(1001), an_order(1002))
+    shop.failures[order_gid(1001)] = Rejected("no_currency", "the order has no currency")
+
+    run = sync(database, shop, entities=[order_gid(1001), order_gid(1002)])
+
+    assert [(row.error_code, row.attempts) for row in staged(database)] == [("no_currency", 1)]
+    assert [found.order.id for found in stored(database, 1001, 1002)] == [order_gid(1002)]
+    assert run.counters == Counters(total=2, read=2, created=1, failed=1)
 
 
 def test_an_echo_of_the_same_content_is_skipped(database: Database) -> None:

@@ -23,6 +23,7 @@ from worker.model.shopify_order import (
     ShopifyOrder,
     TaxLine,
 )
+from worker.rules import order_staging
 
 PLACED = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 """When the ordinary order was placed."""
@@ -218,35 +219,7 @@ def an_order(number: int = 1001, **changes: Any) -> ShopifyOrder:
 
 def summary_of(order: ShopifyOrder, **changes: Any) -> OrderSummary:
     """What discovery would read of `order`."""
-    summary = OrderSummary(
-        id=order.id,
-        name=order.name,
-        created_at=order.created_at,
-        updated_at=order.updated_at,
-        closed=order.closed,
-        cancelled_at=order.cancelled_at,
-        test=order.test,
-        confirmed=order.confirmed,
-        fully_paid=order.fully_paid,
-        unpaid=order.unpaid,
-        financial_status=order.financial_status,
-        fulfillment_status=order.fulfillment_status,
-        order_amount=order.total.shop,
-        currency_code=order.currency_code,
-        total_quantity=sum(line.quantity for line in order.lines),
-        tags=order.tags,
-        channel_name=order.channel_name,
-        purchasing_entity="company" if order.company_name else "customer" if order.customer else "",
-        high_risk=order.high_risk,
-        sell_to_country=order.sell_to.country if order.sell_to else "",
-        ship_to_country=order.ship_to.country if order.ship_to else "",
-        bill_to_country=order.bill_to.country if order.bill_to else "",
-        vat_amount=order.tax.shop,
-        presentment_vat_amount=order.tax.presentment,
-        channel_liable_taxes=bool(order.tax_lines) and order.tax_lines[0].channel_liable,
-        attributes=dict(order.attributes),
-    )
-    return replace(summary, **changes)
+    return replace(order_staging.summary_of(order), **changes)
 
 
 def a_summary(number: int = 1001, **changes: Any) -> OrderSummary:

@@ -115,6 +115,7 @@ class OrderState:
     conflict: str
     """What changed in the shop after the document was made; empty: nothing that matters."""
     imported_at: datetime
+    """When this version was last read from the shop."""
 
     @property
     def processed(self) -> bool:
@@ -151,7 +152,7 @@ def decide_staging(
     """For each changed order: would it be staged? Writes nothing."""
     ids = [numeric_id(summary.id) for summary in summaries]
     rows = connection.execute(SQL["known"], {"shop": shop, "ids": ids})
-    known = {row["id"]: row["updated_at"] for row in rows}
+    known = {row["id"]: order_staging.Mirrored(row["updated_at"], row["imported_at"]) for row in rows}
     return tuple(order_staging.decide(summary, known.get(numeric_id(summary.id))) for summary in summaries)
 
 
@@ -228,8 +229,7 @@ def store_order(connection: Connection[DictRow], shop: str, order: ShopifyOrder)
         if stored["updated_at"] > order.updated_at:
             return Stored(StoreResult.STALE, awaits_document)
         if stored["content_hash"] == digest:
-            if stored["updated_at"] < order.updated_at:
-                connection.execute(SQL["touch"], key | {"updated_at": order.updated_at})
+            connection.execute(SQL["touch"], key | {"updated_at": order.updated_at})
             return Stored(StoreResult.UNCHANGED, awaits_document)
         if stored["processed"]:
             made_of = order_rows.from_json(stored["processed_snapshot"])

@@ -1,5 +1,6 @@
 """Report 30104: what changed in the shop is staged, and what is staged and wanted is imported (orders spec 2).
 
+    by id      a few ids: each order is asked for whole, one request and one transaction an order
     discover   pages of changed orders, or the ids of the job → staging rows and watermark, page by page
     import     staged rows that match the job's filters, in entry order, each order in its own transaction:
                the shop is asked outside of it, then order, staging row, cursor and counters commit together
@@ -31,7 +32,7 @@ from worker.reports.order_discovery import (
 )
 from worker.rules.order_filters import staged_row
 from worker.rules.order_refusals import refusals
-from worker.rules.order_staging import MOST_ATTEMPTS, watermark_after
+from worker.rules.order_staging import MOST_ATTEMPTS, summary_of, watermark_after
 from worker.shopify.orders import SUMMARIES_AT_ONCE, OrdersApi
 
 CreateDocuments = Callable[[Sequence[Gid]], Counters]
@@ -39,6 +40,8 @@ CreateDocuments = Callable[[Sequence[Gid]], Counters]
 
 DOCUMENTS_AT_ONCE: Final = 20
 """Imported orders that are handed over together for their documents."""
+DIRECT_AT_MOST: Final = 10
+"""So many ids are asked for whole at once, without a look at their summaries: what a webhook brings is news."""
 _CHANGES_AT_ONCE: Final = 100
 _ROWS_AT_ONCE: Final = 100
 
@@ -63,11 +66,14 @@ def run(run: Run, orders: OrdersApi, create_documents: CreateDocuments | None) -
     if run.job.dry_run:
         return sync_orders_plan.run(run, orders)
     cursor = Cursor.read(run.cursor)
+    documents = create_documents if run.shop.settings.auto_create_orders else None
+    if 0 < len(run.job.entities) <= DIRECT_AT_MOST:
+        stop = _Import(run, orders, documents, cursor).by_id()
+        return Completed() if stop is None else SliceDone(stop)
     if cursor.phase is Phase.DISCOVER:
         stop, cursor = _discover(run, orders, cursor)
         if stop is not None:
             return SliceDone(stop)
-    documents = create_documents if run.shop.settings.auto_create_orders else None
     stop = _Import(run, orders, documents, cursor).go_on()
     return Completed() if stop is None else SliceDone(stop)
 
@@ -133,6 +139,56 @@ class _Import:
         self._flush()
         return None
 
+    def by_id(self) -> Stop | None:
+        """Import the job's orders, each with one request; None: none is left."""
+        self._make_documents()  # of orders that a slice before imported
+        ids = job_ids(self._run)
+        for position in range(self._cursor.position, len(ids)):
+            self._cursor = replace(self._cursor, position=position + 1)
+            self._uncounted = Counters(total=len(ids))
+            self._import_whole(ids[position])
+            stop = self._run.stop_requested()
+            if stop is not None:
+                return stop
+        self._make_documents()
+        return None
+
+    def _import_whole(self, gid: Gid) -> None:
+        try:
+            order = self._orders.order(gid)
+            if order is not None:
+                self._store_if_wanted(order)
+        except TROUBLE_OF_THE_ORDER as error:
+            self._fail_unstaged(gid, trouble(gid, error))
+        else:
+            if order is None:
+                self._cursor = replace(self._cursor, not_found=(*self._cursor.not_found, gid))
+                self._fail(gid, not_found(gid), _SKIPPED)
+
+    def _store_if_wanted(self, order: ShopifyOrder) -> None:
+        """Stage the order, and import it if it is news and the filters want it, in one transaction."""
+        with self._run.write() as batch:
+            mirror.stage(batch.connection, self._shop, [summary_of(order)])
+            rows = mirror.staged(batch.connection, self._shop, [order.id], limit=1)
+            filters = self._filter.mismatches(staged_row(rows[0].summary, rows[0].action)) if rows else ()
+            if rows and not filters:
+                cursor = self._store_in(batch, order)
+            else:
+                if filters:
+                    mirror.note_kept_out(batch.connection, self._shop, {order.id: filters})
+                cursor = self._cursor
+                batch.checkpoint(cursor.saved(), self._uncounted + _SKIPPED)
+        self._saved(cursor)
+
+    def _fail_unstaged(self, gid: Gid, issue: Issue) -> None:
+        """The order could not be read: its summary is staged, so that there is a row to note the trouble on."""
+        summaries = self._orders.summaries([gid])
+        with self._run.write() as batch:
+            mirror.stage(batch.connection, self._shop, summaries)
+            mirror.record_import_failure(batch.connection, self._shop, gid, issue)
+            batch.checkpoint(self._cursor.saved(), self._uncounted + _FAILED)
+        self._saved(self._cursor)
+
     def _expect(self) -> None:
         """Tell how many rows there are, now that discovery is over."""
         if self._ids is None and self._cursor.entry_no == 0:
@@ -170,20 +226,25 @@ class _Import:
                 self._fail(gid, not_found(gid), _SKIPPED)
 
     def _store(self, order: ShopifyOrder) -> None:
-        documents = self._cursor.documents
         with self._run.write() as batch:
-            stored = mirror.store_order(batch.connection, self._shop, order)
-            mirror.unstage(batch.connection, self._shop, order.id, order.updated_at)
-            news = stored.result in (StoreResult.NEW, StoreResult.CHANGED)
-            if self._documents is not None and news and stored.awaits_document:
-                reasons = refusals(order)
-                if reasons:
-                    mirror.record_issues(batch.connection, self._shop, order.id, reasons)
-                else:
-                    documents = (*documents, order.id)
-            cursor = replace(self._cursor, documents=documents)
-            batch.checkpoint(cursor.saved(), self._uncounted + _COUNTED[stored.result])
+            cursor = self._store_in(batch, order)
         self._saved(cursor)
+
+    def _store_in(self, batch: Batch, order: ShopifyOrder) -> Cursor:
+        """Write the order and take it off the staging table; returns the cursor to go on with."""
+        documents = self._cursor.documents
+        stored = mirror.store_order(batch.connection, self._shop, order)
+        mirror.unstage(batch.connection, self._shop, order.id, order.updated_at)
+        news = stored.result in (StoreResult.NEW, StoreResult.CHANGED)
+        if self._documents is not None and news and stored.awaits_document:
+            reasons = refusals(order)
+            if reasons:
+                mirror.record_issues(batch.connection, self._shop, order.id, reasons)
+            else:
+                documents = (*documents, order.id)
+        cursor = replace(self._cursor, documents=documents)
+        batch.checkpoint(cursor.saved(), self._uncounted + _COUNTED[stored.result])
+        return cursor
 
     def _fail(self, gid: Gid, issue: Issue, counted: Counters) -> None:
         with self._run.write() as batch:

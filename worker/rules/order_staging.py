@@ -6,13 +6,17 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from worker.model.shopify_order import ImportAction, OrderSummary
+from worker.model.shopify_order import ImportAction, OrderSummary, ShopifyOrder
 
 OVERLAP: Final = timedelta(minutes=5)
 """Changes are asked for again from this long before the watermark: the shop's search index lags behind."""
 
 BEGINNING: Final = datetime(2004, 1, 1, tzinfo=UTC)
 """Asked from here when a shop was never synchronised. Closed orders are then left out by `decide`."""
+
+SETTLED_AFTER: Final = timedelta(seconds=10)
+"""A version read this long after its `updated_at` is the last of its second: the shop's times have whole seconds,
+so a copy read sooner may miss a change that carries the same time."""
 
 MOST_ATTEMPTS: Final = 5
 """After so many failed imports an order is left alone until it changes or somebody asks for it by id."""
@@ -36,20 +40,62 @@ class StagingDecision:
     left_out: LeftOut | None = None
 
 
-def decide(summary: OrderSummary, mirrored_at: datetime | None) -> StagingDecision:
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """The version of an order that the mirror holds."""
+
+    updated_at: datetime
+    read_at: datetime
+    """When it was last read from the shop."""
+
+
+def decide(summary: OrderSummary, mirrored: Mirrored | None) -> StagingDecision:
     """Stage or leave out (orders spec 2.2 a and b).
 
     Args:
         summary: what the shop says of the order.
-        mirrored_at: `updated_at` of the version in the mirror; None: the order is not there.
+        mirrored: the version in the mirror; None: the order is not there.
     """
-    if mirrored_at is None:
+    if mirrored is None:
         if summary.closed:
             return StagingDecision(summary, left_out=LeftOut.CLOSED)
         return StagingDecision(summary, action=ImportAction.NEW)
-    if mirrored_at >= summary.updated_at:
+    settled = mirrored.read_at - mirrored.updated_at >= SETTLED_AFTER
+    if mirrored.updated_at > summary.updated_at or (settled and mirrored.updated_at == summary.updated_at):
         return StagingDecision(summary, left_out=LeftOut.UNCHANGED)
     return StagingDecision(summary, action=ImportAction.UPDATE)
+
+
+def summary_of(order: ShopifyOrder) -> OrderSummary:
+    """What discovery would have read of an order that is here whole."""
+    return OrderSummary(
+        id=order.id,
+        name=order.name,
+        created_at=order.created_at,
+        updated_at=order.updated_at,
+        closed=order.closed,
+        cancelled_at=order.cancelled_at,
+        test=order.test,
+        confirmed=order.confirmed,
+        fully_paid=order.fully_paid,
+        unpaid=order.unpaid,
+        financial_status=order.financial_status,
+        fulfillment_status=order.fulfillment_status,
+        order_amount=order.total.shop,
+        currency_code=order.currency_code,
+        total_quantity=sum(line.quantity for line in order.lines),
+        tags=order.tags,
+        channel_name=order.channel_name,
+        purchasing_entity="company" if order.company_name else "customer" if order.customer else "",
+        high_risk=order.high_risk,
+        sell_to_country=order.sell_to.country if order.sell_to else "",
+        ship_to_country=order.ship_to.country if order.ship_to else "",
+        bill_to_country=order.bill_to.country if order.bill_to else "",
+        vat_amount=order.tax.shop,
+        presentment_vat_amount=order.tax.presentment,
+        channel_liable_taxes=bool(order.tax_lines) and order.tax_lines[0].channel_liable,
+        attributes=dict(order.attributes),
+    )
 
 
 def changes_wanted_since(watermark: datetime | None) -> datetime:

@@ -122,7 +122,7 @@ CREATE TABLE backroom.shopify_order (
 
     content_hash text NOT NULL,                     -- of all that stands above but updated_at, and of the children
     snapshot jsonb NOT NULL,                        -- what a document is made of, as text by label (3.6)
-    imported_at timestamptz NOT NULL,
+    imported_at timestamptz NOT NULL,               -- when this version was last read from the shop
 
     processed boolean NOT NULL DEFAULT false,
     document_id text NOT NULL DEFAULT '',

@@ -15,7 +15,7 @@ ON CONFLICT (shop) DO UPDATE SET watermark = excluded.watermark WHERE stored.wat
 
 -- name: known
 -- Which of these orders the mirror holds, and as of when.
-SELECT id, updated_at FROM backroom.shopify_order WHERE shop = :shop AND id = ANY(:ids);
+SELECT id, updated_at, imported_at FROM backroom.shopify_order WHERE shop = :shop AND id = ANY(:ids);
 
 -- name: stage
 -- A page of changed orders. An older version never overwrites a newer one; a newer one starts with no attempts.
@@ -88,8 +88,8 @@ SELECT updated_at, content_hash, processed, processed_snapshot::text FROM backro
 WHERE shop = :shop AND id = :id;
 
 -- name: touch!
--- The same content again under a newer version.
-UPDATE backroom.shopify_order SET updated_at = :updated_at WHERE shop = :shop AND id = :id;
+-- The same content again, perhaps under a newer version.
+UPDATE backroom.shopify_order SET updated_at = :updated_at, imported_at = backroom.now() WHERE shop = :shop AND id = :id;
 
 -- name: store_header!
 -- What the shop says of an order. What became of it here stays, but for a conflict with its document.

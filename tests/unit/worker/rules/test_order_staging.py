@@ -10,6 +10,7 @@ from worker.model.shopify_order import ImportAction
 from worker.rules.order_staging import (
     BEGINNING,
     LeftOut,
+    Mirrored,
     changes_wanted_since,
     decide,
     watermark_after,
@@ -62,9 +63,17 @@ def test_a_new_closed_order_never_enters() -> None:
 
 
 def test_a_known_order_is_staged_as_update_even_when_closed() -> None:
-    assert decide(a_summary(closed=True, updated_at=LATER), PLACED).action is ImportAction.UPDATE
+    mirrored = Mirrored(PLACED, read_at=LATER)
+
+    assert decide(a_summary(closed=True, updated_at=LATER), mirrored).action is ImportAction.UPDATE
 
 
 def test_a_version_that_the_mirror_holds_is_left_out() -> None:
-    assert decide(a_summary(), PLACED).left_out is LeftOut.UNCHANGED
-    assert decide(a_summary(), LATER).left_out is LeftOut.UNCHANGED
+    assert decide(a_summary(), Mirrored(PLACED, read_at=LATER)).left_out is LeftOut.UNCHANGED
+    assert decide(a_summary(), Mirrored(LATER, read_at=LATER)).left_out is LeftOut.UNCHANGED
+
+
+def test_a_copy_read_within_seconds_of_its_change_may_have_missed_one_of_the_same_second() -> None:
+    mirrored = Mirrored(PLACED, read_at=PLACED + timedelta(seconds=1))
+
+    assert decide(a_summary(), mirrored).action is ImportAction.UPDATE
