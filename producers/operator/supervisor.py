@@ -101,7 +101,7 @@ class _Keeper:
     def start(self, ended: "SimpleQueue[_Ended | _StopAsked]", lines: "_Lines | None", now: float) -> None:
         capture = None if lines is None else subprocess.PIPE
         process = subprocess.Popen(
-            _tied(self.child.argv),
+            tied(self.child.argv),
             env=None if self.child.environment is None else dict(self.child.environment),
             stdin=subprocess.DEVNULL,
             stdout=capture,
@@ -230,7 +230,7 @@ def _signal(keeper: _Keeper, number: signal.Signals) -> None:
         keeper.process.send_signal(number)
 
 
-def _tied(argv: Sequence[str]) -> list[str]:
+def tied(argv: Sequence[str]) -> list[str]:
     """The command that runs ``argv`` and dies with us; elsewhere than on Linux simply ``argv``."""
     if sys.platform != "linux":
         return list(argv)

@@ -1,0 +1,207 @@
+"""Everything the demo plays on: services, a database and a virtual host of its own, the shop, and our processes.
+
+Whatever happens to the demo, nothing stays: processes are tied to it and die with it, database and virtual host are
+removed at its end (those of a killed one by the next session that uses the services).
+"""
+
+import csv
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from producers.operator import supervisor
+from producers.operator.services import runner
+from tests.demo import story
+from tests.demo.screen import Screen
+from tests.demo.story import SHOP
+from tests.simulator.remote import RemoteSimulator
+from tests.support import erp_seed, processes, wait
+from tests.support import services as service_kit
+from tests.support.installation import free_port
+from tests.support.processes import Process, started
+
+START_SECONDS = 60
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class DemoFailed(Exception):
+    """The demo cannot go on; the message says why."""
+
+
+@dataclass
+class Stage:
+    """Where the demo plays. Commands are run and shown, as a user would type them."""
+
+    screen: Screen
+    database_url: str
+    amqp_url: str
+    environment: Mapping[str, str]
+    folder: Path
+    """Logs, the imported files and the environment for the user's own commands."""
+    webhooks_url: str
+    shop: RemoteSimulator
+    children: list[Process] = field(default_factory=list)
+
+    def run(self, *arguments: str) -> str:
+        """`backroom …`, shown; what it printed.
+
+        Raises:
+            DemoFailed: it ended with another exit code than 0.
+        """
+        self.screen.command(("backroom", *arguments))
+        done = processes.run_backroom(*arguments, environment=self.environment, directory=self.folder)
+        if done.returncode:
+            raise DemoFailed(
+                f"`{shlex.join(('backroom', *arguments))}` ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+            )
+        return done.stdout
+
+    def run_on_terminal(self, *arguments: str) -> str:
+        """As `run`, but the command writes to a terminal: tables fold to its width."""
+        self.screen.command(("backroom", *arguments))
+        environment = {**self.environment, "COLUMNS": str(self.screen.width - 6), "TERM": "ansi", "NO_COLOR": "1"}
+        ours, its = os.openpty()
+        with open(ours, "rb", closefd=True) as terminal:
+            try:
+                child = subprocess.Popen(
+                    [processes.COMMAND, *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=its, stderr=its
+                )
+            finally:
+                os.close(its)
+            printed = _read_to_the_end(terminal.fileno())
+            if child.wait(timeout=START_SECONDS):
+                raise DemoFailed(f"`{shlex.join(('backroom', *arguments))}` ended with {child.returncode}:\n{printed}")
+        return printed
+
+    def check_children(self) -> None:
+        """Raise DemoFailed if a process that should run has ended."""
+        for child in self.children:
+            if not child.is_running:
+                raise DemoFailed(f"a process ended too early; its log is {child.log}")
+
+
+@contextmanager
+def opened(screen: Screen, folder: Path, *, keep_services: bool) -> Iterator[Stage]:
+    """Services, database, virtual host and the shop; `set_up` does the rest.
+
+    `keep_services`: those that had to be started go on running at the end.
+    """
+    with ExitStack() as stack:
+        if keep_services and "BACKROOM_DATABASE_URL" not in os.environ:
+            runner.up(service_kit.ROOT, screen.say)
+        services = stack.enter_context(service_kit.provide(os.environ))
+        database_url = stack.enter_context(service_kit.fresh_database(services.database_url))
+        amqp_url = stack.enter_context(service_kit.fresh_virtual_host(services))
+        port = free_port()
+        environment = processes.environment(
+            database_url,
+            amqp_url,
+            services.secret_key,
+            BACKROOM_MANAGEMENT_URL=services.management_url,
+            BACKROOM_WEBHOOKS_PORT=str(port),
+        )
+        _write_environment(folder / "environment", environment)
+        simulator = _start(
+            stack,
+            [sys.executable, "-m", "tests.simulator", "--shop", SHOP, "--seed-demo"],
+            environment,
+            folder / "shop.log",
+        )
+        shop = stack.enter_context(RemoteSimulator(_address_of(simulator)))
+        yield Stage(
+            screen, database_url, amqp_url, environment, folder, f"http://127.0.0.1:{port}", shop, children=[simulator]
+        )
+
+
+@contextmanager
+def running(stage: Stage) -> Iterator[None]:
+    """`backroom up`: worker, scheduler and the webhook door, while the block runs."""
+    stage.screen.command(("backroom", "up"))
+    with ExitStack() as stack:
+        up = _start(stack, [processes.COMMAND, "up"], stage.environment, stage.folder / "up.log")
+        stage.children.append(up)
+        up.wait_for_output("worker_started", START_SECONDS)
+        wait.until(lambda: _answers(f"{stage.webhooks_url}/readyz"), START_SECONDS, "the webhook door to be ready")
+        yield
+        stage.children.remove(up)
+
+
+def set_up(stage: Stage) -> None:
+    """From an empty database to a shop that is connected and a company that sells the same items."""
+    stage.run("migrate")
+    stage.run("topology", "apply")
+    stage.run("erp", "init")
+    for kind, rows in erp_seed.rows():
+        wanted = [row for row in rows if row.get("number") not in story.UNKNOWN_CUSTOMERS]
+        file = stage.folder / f"{kind}.csv"
+        _write_csv(file, wanted)
+        stage.run("erp", "import", kind, file.name)
+    (stage.folder / "token").write_text("shpat_simulated")
+    (stage.folder / "secret").write_text("simulated_client_secret")
+    settings = [part for name, value in story.SETTINGS.items() for part in ("--set", f"{name}={value}")]
+    stage.run(
+        "shops", "add", SHOP, "--domain", f"{SHOP}.myshopify.com", "--api-url", f"{stage.shop.base_url}/{SHOP}",
+        "--access-token-file", "token", "--webhook-secret-file", "secret", *settings,
+    )  # fmt: skip
+
+
+def _start(stack: ExitStack, argv: list[str], environment: Mapping[str, str], log: Path) -> Process:
+    """A process that is ended with `stack` and cannot outlive us. Call it from the main thread: see `tied`."""
+    return stack.enter_context(started(supervisor.tied(argv), environment, log))
+
+
+def _read_to_the_end(terminal: int) -> str:
+    """All that is written to a terminal until the last writer has closed it."""
+    chunks = []
+    while True:
+        try:
+            chunk = os.read(terminal, 65_536)
+        except OSError:  # how Linux tells it
+            break
+        if not chunk:
+            break
+        chunks.append(chunk)
+    return _STYLE.sub("", b"".join(chunks).decode(errors="replace").replace("\r\n", "\n"))
+
+
+def _address_of(simulator: Process) -> str:
+    simulator.wait_for_output("base_url", START_SECONDS)
+    return str(json.loads(simulator.output().splitlines()[-1])["base_url"])
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _write_csv(file: Path, rows: list[Mapping[str, object]]) -> None:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, names, restval="")
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _cell(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _write_environment(file: Path, environment: Mapping[str, str]) -> None:
+    """For `. FILE` in a shell: the user's own commands then reach the demo's installation."""
+    file.touch(mode=0o600)
+    ours = {name: value for name, value in environment.items() if name.startswith("BACKROOM_")}
+    ours["BACKROOM_LOG_FORMAT"] = "console"
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in ours.items()]
+    lines.append(f'export PATH={shlex.quote(str(Path(processes.COMMAND).parent))}:"$PATH"')
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,108 @@
+"""`make demo` as a stranger runs it: it ends by itself, proves what it claims, and leaves nothing behind."""
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support import wait
+from tests.support.processes import Process, started
+from tests.support.services import ROOT, Services
+
+# Two cores may be shared with other tests; alone it takes about twenty seconds.
+DEMO_SECONDS = 110
+ROW = re.compile(r"^#(\d+) +(?:\S.*?) +(webhook|schedule|by hand) +(\S+ EUR) +(order \S+|\w+) +(\S+ EUR|–) +(\w+) *$")
+
+
+@contextmanager
+def demo(services: Services, folder: Path) -> Iterator[Process]:
+    """A demo without a terminal, on the services of the tests; logs and files go to `folder`."""
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    environment |= {
+        "TMPDIR": str(folder),
+        "BACKROOM_DATABASE_URL": services.database_url,
+        "BACKROOM_AMQP_URL": services.amqp_url,
+        "BACKROOM_SECRET_KEY": services.secret_key,
+        "BACKROOM_TEST_MANAGEMENT_URL": services.management_url,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
+    with started([sys.executable, "-m", "tests.demo"], environment, folder / "demo.txt") as process:
+        yield process
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(DEMO_SECONDS + 30)
+def test_the_demo_shows_every_order_booked_once_or_refused_and_leaves_nothing(
+    services: Services, tmp_path: Path
+) -> None:
+    with demo(services, tmp_path) as process:
+        code = process.wait(DEMO_SECONDS)
+        shown = process.output()
+
+    assert code == 0, shown
+    found = [match.groups() for line in shown.splitlines() if (match := ROW.match(line))]
+    arrived = [arrival for _, arrival, *_ in found]
+    assert {way: arrived.count(way) for way in set(arrived)} == {"webhook": 7, "schedule": 2, "by hand": 2}
+    assert [verdict for *_, verdict in found].count("equal") == 10
+    assert all(shop == erp for *_, shop, _, erp, verdict in found if verdict == "equal")
+    assert ("product_not_found", "–", "refused") in [row[3:] for row in found]
+    assert "Limited Edition Poster" in shown, "what `orders explain` says"
+    assert list(tmp_path.glob("backroom-demo-*")) == []
+    assert databases_of(process.pid, services) == []
+
+
+@pytest.mark.slow
+def test_no_process_outlives_a_demo_that_is_killed(services: Services, tmp_path: Path) -> None:
+    with demo(services, tmp_path) as process:
+        process.wait_for_output("#1001 is placed", 60)
+        family = descendants(process.pid)
+        assert len(family) >= 5, "shop, supervisor, worker, scheduler, webhooks"
+
+        process.kill()
+
+    wait.until(lambda: not any(is_running(pid) for pid in family), 10, "every process of the demo to be gone")
+
+
+@pytest.mark.slow
+def test_a_demo_that_is_ended_early_cleans_up(services: Services, tmp_path: Path) -> None:
+    with demo(services, tmp_path) as process:
+        process.wait_for_output("#1001 is placed", 60)
+        family = descendants(process.pid)
+
+        process.signal(signal.SIGTERM)
+
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert not any(is_running(pid) for pid in family)
+    assert databases_of(process.pid, services) == []
+
+
+def databases_of(pid: int, services: Services) -> list[str]:
+    """Databases that a session of that process left."""
+    with psycopg.connect(services.database_url) as connection:
+        found = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (f"test_{pid}_%",))
+        return [str(name) for (name,) in found.fetchall()]
+
+
+def descendants(pid: int) -> list[int]:
+    """Children, grandchildren and so on, as Linux lists them."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += [int(child), *descendants(int(child))]
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Neither gone nor a zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
