@@ -10,7 +10,7 @@ import pytest
 from producers.operator.services import runner
 from tests.support import services as service_kit
 from tests.support import wait
-from tests.support.installation import SHOP, Installation, installed
+from tests.support.installation import ADA, SHOP, Installation, installed
 from tests.support.processes import run_backroom
 from worker.database import migrate
 
@@ -75,7 +75,9 @@ def _crashes(house: Installation) -> int:
 @pytest.mark.slow
 def test_a_killed_workers_job_is_taken_over_by_another(house: Installation) -> None:
     house.simulator.add_fault("latency", {"seconds": 60, "operation": "OrderImport", "count": 1})
-    order = house.simulator.place_order(SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "paid": True})
+    order = house.simulator.place_order(
+        SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "customer": ADA, "paid": True}
+    )
     with house.worker("first") as first:
         run_backroom("sync", "sync_orders", "--shop", SHOP, environment=house.environment)
         wait.until(lambda: house.rows("SELECT FROM backroom.job WHERE state = 'running'"), 20, "the job to run")

@@ -1,15 +1,16 @@
 """An order placed in the shop becomes a sales order in the ERP: the main job, on real processes."""
 
-import pika
+import os
+import subprocess
+import sys
 
 from tests.support import wait
-from tests.support.installation import SHOP, Installation
+from tests.support.installation import ADA, SHOP, Installation
 from tests.support.processes import run_backroom
+from tests.support.services import ROOT
 
-BODY = """{"specversion": "1.0", "id": "0192-bare", "source": "/checkout-service", "type": "sync.requested.v1",
- "subject": "demo-shop", "time": "2026-11-22T09:00:00Z",
- "data": {"report": "sync_orders", "parameters": {"order_ids": ["%s"]},
-          "priority": "normal", "not_before": null, "expires_at": null, "dry_run": false}}"""
+PUBLISHER = ROOT / "tests" / "samples" / "publish_with_pika.py"
+"""The script that the README shows."""
 
 
 def test_an_order_is_a_sales_order_moments_after_its_webhook(house: Installation) -> None:
@@ -17,7 +18,7 @@ def test_an_order_is_a_sales_order_moments_after_its_webhook(house: Installation
         house.subscribe()
 
         order = house.simulator.place_order(
-            SHOP, {"lines": [{"sku": "1003", "quantity": 2}], "customer": "ada@example.com", "paid": True}
+            SHOP, {"lines": [{"sku": "1003", "quantity": 2}], "customer": ADA, "paid": True}
         )
 
         wait.until(lambda: house.sales_documents(), 20, "the sales order")
@@ -25,27 +26,25 @@ def test_an_order_is_a_sales_order_moments_after_its_webhook(house: Installation
 
 
 def test_a_bare_publisher_in_any_language_can_start_a_report(house: Installation) -> None:
-    order = house.simulator.place_order(SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "paid": True})
+    order = house.simulator.place_order(
+        SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "customer": ADA, "paid": True}
+    )
     with house.worker():
-        connection = pika.BlockingConnection(pika.URLParameters(house.amqp_url))
-        channel = connection.channel()
-        channel.confirm_delivery()
-        channel.basic_publish(
-            exchange="sync.requests",
-            routing_key="orders",
-            body=(BODY % order["id"]).encode(),
-            properties=pika.BasicProperties(content_type="application/cloudevents+json", delivery_mode=2),
-            mandatory=True,
+        published = subprocess.run(
+            [sys.executable, str(PUBLISHER), SHOP, order["id"]],
+            env={"PATH": os.environ["PATH"], "AMQP_URL": house.amqp_url},
+            capture_output=True,
+            text=True,
         )
-        connection.close()
 
+        assert published.returncode == 0, published.stderr
         wait.until(lambda: house.sales_documents(), 20, "the sales order")
     assert list(house.sales_documents()) == [order["name"]]
 
 
 def test_an_unknown_product_is_explained_and_blocks_nobody(house: Installation) -> None:
-    bad = house.simulator.place_order(SHOP, {"lines": [{"sku": "9999", "quantity": 1}], "paid": True})
-    good = house.simulator.place_order(SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "paid": True})
+    bad = house.simulator.place_order(SHOP, {"lines": [{"sku": "9999", "quantity": 1}], "customer": ADA, "paid": True})
+    good = house.simulator.place_order(SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "customer": ADA, "paid": True})
     with house.worker():
         done = run_backroom("sync", "sync_orders", "--shop", SHOP, "--wait", environment=house.environment)
 
@@ -57,7 +56,9 @@ def test_an_unknown_product_is_explained_and_blocks_nobody(house: Installation) 
 
 
 def test_a_report_runs_in_the_foreground_without_any_worker(house: Installation) -> None:
-    order = house.simulator.place_order(SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "paid": True})
+    order = house.simulator.place_order(
+        SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "customer": ADA, "paid": True}
+    )
 
     done = run_backroom("sync", "30104", "--shop", SHOP, "--foreground", environment=house.environment)
 
@@ -67,7 +68,9 @@ def test_a_report_runs_in_the_foreground_without_any_worker(house: Installation)
 
 def test_a_shop_without_background_syncs_runs_what_people_start_in_the_foreground(house: Installation) -> None:
     run_backroom("shops", "set", SHOP, "allow_background_syncs=false", environment=house.environment)
-    order = house.simulator.place_order(SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "paid": True})
+    order = house.simulator.place_order(
+        SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "customer": ADA, "paid": True}
+    )
 
     done = run_backroom("sync", "30104", "--shop", SHOP, environment=house.environment)
 
@@ -76,8 +79,10 @@ def test_a_shop_without_background_syncs_runs_what_people_start_in_the_foregroun
 
 
 def test_only_paid_orders_are_imported_when_the_filter_says_so(house: Installation) -> None:
-    paid = house.simulator.place_order(SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "paid": True})
-    pending = house.simulator.place_order(SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "paid": False})
+    paid = house.simulator.place_order(SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "customer": ADA, "paid": True})
+    pending = house.simulator.place_order(
+        SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "customer": ADA, "paid": False}
+    )
     with house.worker():
         command = ("sync", "sync_orders", "--shop", SHOP, "--set", "fully_paid=true", "--wait")
         run_backroom(*command, environment=house.environment)
@@ -90,7 +95,9 @@ def test_only_paid_orders_are_imported_when_the_filter_says_so(house: Installati
 
 
 def test_a_dry_run_plans_and_writes_nothing(house: Installation) -> None:
-    order = house.simulator.place_order(SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "paid": True})
+    order = house.simulator.place_order(
+        SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "customer": ADA, "paid": True}
+    )
     with house.worker():
         done = run_backroom("sync", "sync_orders", "--shop", SHOP, "--dry-run", environment=house.environment)
 

@@ -24,6 +24,8 @@ from worker.database.secrets import SecretBox
 from worker.erp.postgres import starter
 
 SHOP = "demo-shop"
+ADA = "ada@example.com"
+"""A customer that both worlds know."""
 SETTINGS: Mapping[str, Any] = {
     "auto_create_orders": True,
     "auto_create_unknown_customers": True,

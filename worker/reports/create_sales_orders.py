@@ -249,7 +249,8 @@ class _Maker:
             # Created before under other data, and not found by e-mail or phone any more: people must decide.
             return Issue(
                 "customer_created_before",
-                f"a customer was created for this buyer before ({new.key}) and carries other data now: link the two",
+                f"a customer was created for this buyer before ({new.key}) and carries other data now: "
+                "give that customer the buyer's e-mail or phone in the ERP",
                 entity="customer",
                 value=new.draft.address.name,
             )

@@ -11,7 +11,7 @@ from typing import Final
 from worker.database import orders as mirror
 from worker.model.ids import Gid, numeric_id
 from worker.model.shopify_order import OrderSummary, ShopifyOrder
-from worker.report import Completed, Counters, Issue, Outcome, PlanAction, PlanEntry, Run, SliceDone, Stop
+from worker.report import Completed, Counters, FieldChange, Issue, Outcome, PlanAction, PlanEntry, Run, SliceDone, Stop
 from worker.reports.order_discovery import (
     TROUBLE_OF_THE_ORDER,
     Cursor,
@@ -47,6 +47,15 @@ def run(run: Run, orders: OrdersApi) -> Outcome:
     """Write down what `sync_orders` would do."""
     stop = _Plan(run, orders).go_on(Cursor.read(run.cursor))
     return Completed() if stop is None else SliceDone(stop)
+
+
+def _essentials(order: ShopifyOrder) -> tuple[FieldChange, ...]:
+    """By what people recognise a new order."""
+    return (
+        FieldChange("total", None, f"{order.total.shop} {order.currency_code}"),
+        FieldChange("lines", None, str(len(order.lines))),
+        FieldChange("payment", None, order.financial_status),
+    )
 
 
 class _Plan:
@@ -125,7 +134,7 @@ class _Plan:
         with self._run.read() as connection:
             stored = mirror.load_orders(connection, self._shop, [order.id])
         if not stored:
-            return PlanEntry(order.id, order.name, TARGET, PlanAction.CREATE)
+            return PlanEntry(order.id, order.name, TARGET, PlanAction.CREATE, changes=_essentials(order))
         changes = order_import.changes(stored[0].order, order)
         if not changes or stored[0].order.updated_at > order.updated_at:
             return PlanEntry(order.id, order.name, TARGET, PlanAction.SKIP, reason=_LEFT_OUT[LeftOut.UNCHANGED])

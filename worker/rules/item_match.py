@@ -67,7 +67,7 @@ def _ambiguous(line: OrderLine, query: ItemQuery, found: tuple[ItemMatch, ...]) 
     kind = "SKU" if query.key is ItemKey.NUMBER else "barcode"
     return Issue(
         "product_ambiguous",
-        f"{kind} {query.value} of “{line.title}” fits several items ({names}): link the variant to one of them",
+        f"{kind} {query.value} of “{line.title}” fits several items ({names}): leave it to one of them in the ERP",
         entity=line.id,
         value=query.value,
     )
@@ -80,7 +80,7 @@ def _not_found(line: OrderLine, link: VariantLink | None) -> Issue:
     else:
         looked = (
             f"no item has the SKU {line.sku or '(none)'} as its number or the barcode {line.barcode or '(none)'}: "
-            "create the item, correct the SKU in Shopify, or link the variant to an item"
+            "create the item in the ERP, or correct the SKU in Shopify"
         )
     return Issue(
         "product_not_found",

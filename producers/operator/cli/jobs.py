@@ -149,8 +149,7 @@ def print_plan(job: JobDetail) -> None:
             "label": entry["label"],
             "target": entry["target"],
             "action": entry["action"],
-            "what": entry.get("reason")
-            or "; ".join(f"{c['field']}: {c['old'] or '–'} → {c['new'] or '–'}" for c in entry.get("changes", [])),
+            "what": entry["reason"] or "; ".join(_change(change) for change in entry["changes"]),
         }
         for entry in job.plan
     ]
@@ -164,3 +163,10 @@ def print_plan(job: JobDetail) -> None:
         ),
         as_json=False,
     )
+
+
+def _change(change: dict[str, str | None]) -> str:
+    """`total: 12.00` for what is new, `total: 12.00 → 14.00` for what changes."""
+    if change["old"] is None:
+        return f"{change['field']}: {change['new']}"
+    return f"{change['field']}: {change['old']} → {change['new'] or 'nothing'}"

@@ -47,13 +47,6 @@ _ISSUES = (
     output.Column("value", "VALUE"),
     output.Column("message", "MESSAGE"),
 )
-_FINDINGS = (
-    output.Column("kind", "KIND"),
-    output.Column("text", "FINDING"),
-    output.Column("value", "VALUE"),
-    output.Column("what_to_do", "WHAT TO DO"),
-)
-
 OrderArgument = Annotated[str, typer.Argument(metavar="ORDER", help="Name (#1001 or 1001), Shopify id or gid.")]
 ShopOption = Annotated[str, typer.Option("--shop", help="Code of the shop.")]
 
@@ -108,8 +101,11 @@ def explain(order: OrderArgument, shop: ShopOption, as_json: output.JsonOption =
     if as_json:
         output.print_json(explanation)
         return
-    output.tell(f"order {explanation.order_no} of shop {explanation.shop}")
-    output.print_listing([dataclasses.asdict(finding) for finding in explanation.findings], _FINDINGS, as_json=False)
+    output.print_title(f"Order {explanation.order_no} of shop {explanation.shop}")
+    for finding in explanation.findings:
+        output.print_text(f"{finding.kind.value} · {finding.code}", finding.text)
+        if finding.what_to_do:
+            output.print_text("  what to do", finding.what_to_do)
 
 
 def _document(record: OrderRecord) -> dict[str, object]:

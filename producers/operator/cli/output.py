@@ -85,6 +85,11 @@ def print_title(text: str) -> None:
     _console().print(f"\n[bold]{escape(text)}[/bold]")
 
 
+def print_text(label: str, text: str) -> None:
+    """A sentence behind its label, folded to the terminal's width."""
+    _console().print(f"[bold]{escape(label)}[/bold]: {escape(text)}", highlight=False)
+
+
 def print_json(value: object) -> None:
     """Print one JSON document on stdout."""
     sys.stdout.write(to_json(value) + "\n")
