@@ -6,7 +6,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from schemas.schedule import CronTrigger, IntervalTrigger, ScheduleDefinition, ScheduleState
+from schemas.schedule import CronTrigger, IntervalTrigger, ScheduleDefinition, ScheduleState, TickOutcome
 from tests.support import ledger_kit as kit
 from worker.database import schedules, transaction
 from worker.database.pool import Database
@@ -113,6 +113,20 @@ def test_a_removed_schedule_is_gone_and_its_definition_stays_in_the_audit(databa
 
     (row,) = kit.rows(database.url, "SELECT change FROM backroom.audit WHERE action = 'schedule remove'")
     assert row["change"]["trigger"] == {"kind": "cron", "expression": "0 * * * *", "timezone": "Europe/Rome"}
+
+
+def test_the_latest_tick_of_each_schedule_is_known(database: Database) -> None:
+    with database.transaction() as connection:
+        ticked = schedules.add_schedule(connection, definition("ticked"), who="ada")
+        schedules.add_schedule(connection, definition("fresh"), who="ada")
+        now = schedules.moment(connection)
+        for at in (now - timedelta(hours=1), now):
+            schedules.record_tick(connection, ticked.id, schedules.Tick(at, TickOutcome.REQUESTED))
+
+        latest = schedules.last_ticks(connection)
+
+        assert {schedule: tick.tick.at for schedule, tick in latest.items()} == {ticked.id: now}
+        assert schedules.last_ticks(connection, shop="other") == {}
 
 
 def test_a_statement_that_takes_too_long_is_ended(database: Database) -> None:

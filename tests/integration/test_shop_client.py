@@ -291,6 +291,7 @@ def test_the_connection_test_tells_when_nobody_answers(bench: Bench) -> None:
     report = shop_connection.test_connection(client.for_shop(nowhere), datetime(2026, 11, 24, tzinfo=UTC))
 
     assert not report.works
+    assert not report.answered
     assert "no connection" in report.findings[0].text
 
 

@@ -73,6 +73,7 @@ def test_a_refused_token_is_told_in_words() -> None:
     report = report_on(answer(status=401))
 
     assert not report.works
+    assert report.answered
     assert "refuses the access token" in report.findings[0].text
 
 

@@ -3,10 +3,13 @@
 import psycopg
 import pytest
 from pika.exceptions import AMQPConnectionError
+from typer.main import get_group
 from typer.testing import CliRunner
 
 from producers.operator.cli import main
+from producers.operator.cli.main import COMMANDS, Part
 from producers.operator.services.errors import PortTaken, ServicesError
+from schemas.catalogue import UnknownReport
 from worker.errors import BackroomError, Bug, InvalidInput, Unreachable
 
 
@@ -21,6 +24,8 @@ from worker.errors import BackroomError, Bug, InvalidInput, Unreachable
         (AMQPConnectionError(), 3),
         (BackroomError("other", "anything else of ours"), 1),
         (Bug("bug", "must not happen"), 1),
+        (UnknownReport("sync_everything"), 2),
+        (psycopg.errors.UndefinedTable('relation "backroom.job" does not exist'), 1),
     ],
 )
 def test_each_error_has_its_exit_code(error: Exception, code: int) -> None:
@@ -43,11 +48,37 @@ def test_the_version_is_that_of_the_distribution() -> None:
     assert (answer.exit_code, answer.stdout) == (0, "backroom 0.1.0\n")
 
 
-def test_help_lists_every_group() -> None:
+def test_an_unknown_report_is_answered_with_those_that_exist() -> None:
+    assert "known reports: sync_orders (30104)" in main.explain(UnknownReport("sync_everything"))
+
+
+def test_a_database_without_tables_is_to_be_migrated() -> None:
+    error = psycopg.errors.UndefinedTable('relation "backroom.job" does not exist\nLINE 1: SELECT')
+
+    assert main.explain(error).endswith('run `backroom migrate` (relation "backroom.job" does not exist)')
+
+
+def test_help_lists_every_command() -> None:
     answer = CliRunner().invoke(main.build(), ["--help"])
 
     assert answer.exit_code == 0
-    assert "services" in answer.stdout
+    words = answer.stdout.split()
+    assert [name for part in COMMANDS for name in part.commands if name not in words] == []
+
+
+@pytest.mark.parametrize("part", COMMANDS, ids=lambda part: part.module)
+def test_a_part_adds_exactly_the_commands_it_is_loaded_for(part: Part) -> None:
+    loaded = get_group(main.build(part.commands[:1]))
+
+    assert sorted(loaded.commands) == sorted(part.commands)
+
+
+@pytest.mark.parametrize("name", [name for part in COMMANDS for name in part.commands])
+def test_every_command_explains_itself_with_examples(name: str) -> None:
+    answer = CliRunner().invoke(main.build([name]), [name, "--help"])
+
+    assert answer.exit_code == 0
+    assert f"backroom {name}" in answer.stdout.partition("Examples")[2]
 
 
 def test_wrong_usage_ends_with_2() -> None:
