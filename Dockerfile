@@ -7,7 +7,7 @@ WORKDIR /source
 RUN python -m venv /opt/backroom
 COPY requirements.lock ./
 RUN /opt/backroom/bin/pip install --require-hashes --requirement requirements.lock
-COPY pyproject.toml LICENSE NOTICE ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY schemas schemas
 COPY producers producers
 COPY worker worker

@@ -96,7 +96,7 @@ def _stay(stage: Stage) -> None:
         f"backroom orders explain '{refused['name']}' --shop {SHOP}",
         "backroom jobs list",
         f'curl -d \'{{"shop": "{SHOP}", "seed": 7}}\' {stage.shop.base_url}/_simulator/place_random_order',
-        "backroom erp export sales-documents",
+        "backroom erp export sales-orders",
     ):
         screen.say(f"  {line}")
     screen.say("Ctrl-C ends it and removes its database.")

@@ -4,13 +4,15 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.support import wait
 from tests.support.installation import ADA, SHOP, Installation
 from tests.support.processes import run_backroom
 from tests.support.services import ROOT
 
-PUBLISHER = ROOT / "tests" / "samples" / "publish_with_pika.py"
-"""The script that the README shows."""
+SAMPLES = ROOT / "tests" / "samples"
+"""The scripts that the README shows."""
 
 
 def test_an_order_is_a_sales_order_moments_after_its_webhook(house: Installation) -> None:
@@ -25,19 +27,23 @@ def test_an_order_is_a_sales_order_moments_after_its_webhook(house: Installation
     assert house.sales_documents() == {order["name"]: [house.orders()[order["name"]]]}
 
 
-def test_a_bare_publisher_in_any_language_can_start_a_report(house: Installation) -> None:
+@pytest.mark.parametrize("script", ["publish_with_pika.py", "ask_with_client.py"])
+def test_a_bare_publisher_in_any_language_can_start_a_report_and_so_can_our_client(
+    house: Installation, script: str
+) -> None:
     order = house.simulator.place_order(
         SHOP, {"lines": [{"sku": "1003", "quantity": 1}], "customer": ADA, "paid": True}
     )
     with house.worker():
-        published = subprocess.run(
-            [sys.executable, str(PUBLISHER), SHOP, order["id"]],
+        asked = subprocess.run(
+            [sys.executable, str(SAMPLES / script), SHOP, order["id"]],
             env={"PATH": os.environ["PATH"], "AMQP_URL": house.amqp_url},
             capture_output=True,
             text=True,
         )
 
-        assert published.returncode == 0, published.stderr
+        assert asked.returncode == 0, asked.stderr
+        assert asked.stdout.startswith("requested ")
         wait.until(lambda: house.sales_documents(), 20, "the sales order")
     assert list(house.sales_documents()) == [order["name"]]
 
