@@ -177,7 +177,7 @@ def add(
 def set_shop(
     code: CodeArgument,
     assignments: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Settings; an empty value is none.")
+        list[str] | None, typer.Argument(metavar="NAME=VALUE", help="Settings; an empty value is none.")
     ] = None,
     domain: DomainOption = None,
     api_url: ApiUrlOption = None,
