@@ -65,7 +65,7 @@ class Screen:
 
     def quote(self, text: str) -> None:
         """What a command printed."""
-        for line in text.rstrip().splitlines():
+        for line in text.strip().splitlines():
             self._console.print(f"   [dim]│[/dim] {escape(line.rstrip())}", soft_wrap=True)
 
     def summary(self, rows: Iterable[Row]) -> None:

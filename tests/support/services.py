@@ -7,6 +7,7 @@ started them. A service that cannot be had fails the tests; nothing is skipped.
 
 import fcntl
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -37,6 +38,9 @@ class VirtualHosts(Protocol):
 
     def delete(self, name: str) -> None:
         """Remove it with all its queues."""
+
+    def delete_leftovers(self) -> None:
+        """Remove those of test sessions that were killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ def _own() -> Iterator[Services]:
             with _services(
                 found.database_url, found.amqp_url, found.secret_key, found.rabbitmq.management_url
             ) as services:
+                services.virtual_hosts.delete_leftovers()
                 yield services
         finally:
             last = _lock(sessions, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -154,6 +159,13 @@ class _ManagedVirtualHosts:
 
     def delete(self, name: str) -> None:
         self._client.delete(f"/api/vhosts/{name}").raise_for_status()
+
+    def delete_leftovers(self) -> None:
+        for each in self._client.get("/api/vhosts", params={"columns": "name"}).raise_for_status().json():
+            found = re.fullmatch(r"test-(\d+)-\d+", each["name"])
+            if found and not _is_alive(int(found[1])):
+                with suppress(httpx.HTTPStatusError):  # another session was faster
+                    self.delete(each["name"])
 
 
 def _drop_leftovers(server_url: str) -> None:
