@@ -76,8 +76,7 @@ def asyncapi() -> dict[str, Any]:
             category.value: {
                 "address": category.value,
                 "title": f"Requests of category {category.value}",
-                "description": "Reports: "
-                + ", ".join(_reports_of(category)),
+                "description": "Reports: " + ", ".join(_reports_of(category)),
                 "messages": {"syncRequested": {"$ref": "#/components/messages/syncRequested"}},
                 "bindings": {
                     "amqp": {

@@ -54,9 +54,7 @@ class DatabaseArchive:
         """Keep a request until a worker relays it; keeping it twice is harmless."""
         self._open()
         with self._database.transaction() as connection:
-            transaction.limit(
-                connection, statement_seconds=self._store_seconds, lock_seconds=self._store_seconds
-            )
+            transaction.limit(connection, statement_seconds=self._store_seconds, lock_seconds=self._store_seconds)
             requests.store_pending(
                 connection, source=request.source, id=request.id, body=encode_request(request), origin=ORIGIN
             )
@@ -65,9 +63,7 @@ class DatabaseArchive:
         """Keep a delivery among the dead letters, once per key."""
         self._open()
         with self._database.transaction() as connection:
-            transaction.limit(
-                connection, statement_seconds=self._store_seconds, lock_seconds=self._store_seconds
-            )
+            transaction.limit(connection, statement_seconds=self._store_seconds, lock_seconds=self._store_seconds)
             requests.store_dead_letter(
                 connection,
                 reason=delivery.reason,

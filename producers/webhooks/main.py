@@ -32,9 +32,7 @@ def build_app(
 ) -> Starlette:
     """The whole door. `patience_seconds`: with RabbitMQ, and then again with the database."""
     cache = ShopCache(archive.load, clock=clock, registry=registry)
-    door = Door(
-        outbox, archive, registry=registry, confirm_seconds=patience_seconds, store_seconds=patience_seconds
-    )
+    door = Door(outbox, archive, registry=registry, confirm_seconds=patience_seconds, store_seconds=patience_seconds)
     receiver = Receiver(cache, door, clock=clock, registry=registry)
 
     def readiness() -> Readiness:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -117,7 +118,7 @@ def test_requests_merge_into_a_waiting_job_and_the_best_priority_wins(database: 
     ],
     ids=["other parameters", "no ids", "dry run", "due tomorrow"],
 )
-def test_a_request_that_asks_for_something_else_does_not_merge(database: Database, other: dict[str, object]) -> None:
+def test_a_request_that_asks_for_something_else_does_not_merge(database: Database, other: dict[str, Any]) -> None:
     worker = kit.register(database)
     kit.admit(database, kit.a_request("a", parameters={"order_ids": ["1"]}), worker)
 

@@ -23,9 +23,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 def definition(name: str = "hourly", trigger: CronTrigger | IntervalTrigger = HOURLY) -> ScheduleDefinition:
-    return ScheduleDefinition(
-        name=name, shop="my-shop", report=30104, parameters={"order_ids": ["1"]}, trigger=trigger
-    )
+    return ScheduleDefinition(name=name, shop="my-shop", report=30104, parameters={"order_ids": ["1"]}, trigger=trigger)
 
 
 def audited(database: Database) -> list[tuple[str, str, str]]:

@@ -107,9 +107,7 @@ def door(amqp_url: str, database_url: str) -> Iterator[str]:
     app = build_app(
         BrokerOutbox(publisher), archive, clock=SystemClock(), registry=CollectorRegistry(), patience_seconds=1.0
     )
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=0, http="httptools", ws="none", log_config=None, access_log=False)
-    )
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http="httptools", ws="none", log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)
     publisher.start()
     thread.start()

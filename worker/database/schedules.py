@@ -145,9 +145,7 @@ def pause_schedule(
     return _set_state(connection, found, ScheduleState.PAUSED, reason.strip(), found.next_due_at, who)
 
 
-def resume_schedule(
-    connection: Connection[DictRow], name: str, *, who: str, version: int | None = None
-) -> Schedule:
+def resume_schedule(connection: Connection[DictRow], name: str, *, who: str, version: int | None = None) -> Schedule:
     """Ask for work again, from the next tick ahead on: what was missed while paused stays missed.
 
     Raises:

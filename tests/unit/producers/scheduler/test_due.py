@@ -85,9 +85,7 @@ def test_ticks_of_a_disabled_shop_are_skipped() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "trigger", [IntervalTrigger(every_seconds=1, anchor=DAY), CronTrigger(expression="* * * * *")]
-)
+@pytest.mark.parametrize("trigger", [IntervalTrigger(every_seconds=1, anchor=DAY), CronTrigger(expression="* * * * *")])
 def test_a_long_outage_leaves_a_bounded_number_of_ticks(trigger: CronTrigger | IntervalTrigger) -> None:
     now = DAY + timedelta(days=365)
 

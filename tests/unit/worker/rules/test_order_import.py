@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from tests.support import strategies
 from tests.support.builders import PLACED, a_line, a_transaction, an_address, an_order, money
@@ -19,6 +19,7 @@ def conflict(new: ShopifyOrder, old: ShopifyOrder | None = None) -> tuple[FieldC
     return conflicts(snapshot(old or an_order()), snapshot(new))
 
 
+@settings(max_examples=30)
 @given(strategies.orders())
 def test_a_version_that_only_bumps_updated_at_has_the_same_content(order: ShopifyOrder) -> None:
     later = replace(order, updated_at=order.updated_at + timedelta(seconds=1))
@@ -28,6 +29,7 @@ def test_a_version_that_only_bumps_updated_at_has_the_same_content(order: Shopif
     assert conflicts(snapshot(order), snapshot(later)) == ()
 
 
+@settings(max_examples=30)
 @given(strategies.orders(), strategies.orders())
 def test_two_orders_have_the_same_content_exactly_when_nothing_changed(a: ShopifyOrder, b: ShopifyOrder) -> None:
     b = replace(b, id=a.id)

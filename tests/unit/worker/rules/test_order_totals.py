@@ -15,9 +15,7 @@ D = Decimal
 CENT = D("0.01")
 
 
-def line(
-    no: int, quantity: str, price: str, discount: str = "0", pct: str = "22", *, item: bool = True
-) -> PricedLine:
+def line(no: int, quantity: str, price: str, discount: str = "0", pct: str = "22", *, item: bool = True) -> PricedLine:
     return PricedLine(no, D(quantity), D(price), D(discount), D(pct), f"V{pct}", allow_invoice_discount=item)
 
 
@@ -118,18 +116,14 @@ def test_a_discount_above_the_line_is_refused_by_its_line_number() -> None:
 
 def test_an_invoice_discount_without_anything_to_take_it_from_is_refused() -> None:
     with pytest.raises(Rejected) as refused:
-        document_totals(
-            [line(1, "1", "5", item=False)], prices_include_vat=True, precision=CENT, invoice_discount=D(1)
-        )
+        document_totals([line(1, "1", "5", item=False)], prices_include_vat=True, precision=CENT, invoice_discount=D(1))
 
     assert (refused.value.code, refused.value.field) == ("discount_base_zero", "invoice_discount")
 
 
 def test_an_invoice_discount_above_its_base_is_refused() -> None:
     with pytest.raises(Rejected) as refused:
-        document_totals(
-            [line(1, "1", "5")], prices_include_vat=True, precision=CENT, invoice_discount=D("5.01")
-        )
+        document_totals([line(1, "1", "5")], prices_include_vat=True, precision=CENT, invoice_discount=D("5.01"))
 
     assert refused.value.code == "discount_out_of_range"
 
@@ -171,9 +165,7 @@ def test_lines_add_up_to_groups_and_groups_to_the_document(
 ) -> None:
     lines, discount, precision, included = document
 
-    totals = document_totals(
-        lines, prices_include_vat=included, precision=precision, invoice_discount=discount
-    )
+    totals = document_totals(lines, prices_include_vat=included, precision=precision, invoice_discount=discount)
 
     assert sum(shares(totals)) == discount
     assert all(0 <= each.invoice_discount_amount <= each.line_amount for each in totals.lines)
@@ -190,9 +182,7 @@ def test_lines_add_up_to_groups_and_groups_to_the_document(
 def test_no_result_is_ever_a_float(document: tuple[list[PricedLine], D, D, bool]) -> None:
     lines, discount, precision, included = document
 
-    totals = document_totals(
-        lines, prices_include_vat=included, precision=precision, invoice_discount=discount
-    )
+    totals = document_totals(lines, prices_include_vat=included, precision=precision, invoice_discount=discount)
 
     assert not any(isinstance(value, float) for each in totals.lines for value in astuple(each))
     assert not any(isinstance(value, float) for each in totals.groups for value in astuple(each))
