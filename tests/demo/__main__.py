@@ -30,6 +30,7 @@ def main() -> int:
     screen = Screen()
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     folder = Path(tempfile.mkdtemp(prefix="backroom-demo-"))
+    good = True
     screen.title("Backroom: orders of a Shopify store become sales orders of an ERP")
     try:
         with stage_kit.opened(screen, folder, keep_services=on_terminal) as stage:
@@ -43,12 +44,14 @@ def main() -> int:
     except Exception:  # whatever it was, the logs belong to it
         screen.bad(traceback.format_exc())
         good = False
-    if not good:
-        screen.logs(folder)
-        screen.say(f"all logs are in {folder}")
-        return 1
-    shutil.rmtree(folder, ignore_errors=True)
-    return 0
+    finally:
+        if good:
+            shutil.rmtree(folder, ignore_errors=True)
+    if good:
+        return 0
+    screen.logs(folder)
+    screen.say(f"all logs are in {folder}")
+    return 1
 
 
 def _play(stage: Stage, on_terminal: bool) -> bool:

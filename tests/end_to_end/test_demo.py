@@ -80,6 +80,24 @@ def test_a_demo_that_is_ended_early_cleans_up(services: Services, tmp_path: Path
 
         assert process.wait(60) == 128 + signal.SIGTERM
     assert not any(is_running(pid) for pid in family)
+    assert list(tmp_path.glob("backroom-demo-*")) == []
+    assert databases_of(process.pid, services) == []
+
+
+@pytest.mark.slow
+def test_a_demo_whose_shop_dies_ends_with_the_logs_and_exit_code_one(services: Services, tmp_path: Path) -> None:
+    with demo(services, tmp_path) as process:
+        process.wait_for_output("#1001 is placed", 60)
+        (shop,) = [pid for pid in descendants(process.pid) if b"tests.simulator" in command_of(pid)]
+
+        os.kill(shop, signal.SIGKILL)
+
+        assert process.wait(60) == 1
+        shown = process.output()
+    assert "✗" in shown
+    assert "shop.log" in shown
+    assert "worker_started" in shown, "the end of the processes' log"
+    assert "all logs are in" in shown
     assert databases_of(process.pid, services) == []
 
 
@@ -111,6 +129,14 @@ def descendants(pid: int) -> list[int]:
         for child in (task / "children").read_text().split():
             found += [int(child), *descendants(int(child))]
     return found
+
+
+def command_of(pid: int) -> bytes:
+    """The command line of a process; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def is_running(pid: int) -> bool:
