@@ -55,11 +55,19 @@ class Scope(StrEnum):
 
 
 class NeedsAttention(BackroomError):
-    """Trouble of the world: credentials, setup, a suspended shop. Pauses the lanes of `scope` (design 4.6)."""
+    """Trouble of the world: credentials, setup, a suspended shop, a neighbour that is away (design 4.6).
 
-    def __init__(self, code: str, message: str, scope: Scope) -> None:
+    Pauses the lanes of `scope`. They are tried again after `probe_seconds`, then at doubling distances.
+    """
+
+    def __init__(self, code: str, message: str, scope: Scope, probe_seconds: float = 60.0) -> None:
         super().__init__(code, message)
         self.scope = scope
+        self.probe_seconds = probe_seconds
+
+
+AWAY_PROBE_SECONDS = 5.0
+"""For a neighbour that does not answer: it often comes back within seconds."""
 
 
 class Rejected(BackroomError):

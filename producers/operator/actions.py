@@ -10,7 +10,6 @@ from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import DictRow
-from psycopg.types.json import Jsonb
 
 from producers.client.publisher import NotConfirmed, Outgoing, Publisher, Unroutable
 from schemas.catalogue import find_report
@@ -18,7 +17,7 @@ from schemas.categories import REQUEST_EXCHANGE
 from schemas.job import Level
 from schemas.request import SyncRequest, new_request
 from schemas.wire import ContractViolation, encode_request, parse_request
-from worker.database import ledger
+from worker.database import audit, ledger
 from worker.database.pool import Database
 from worker.database.queries import load
 from worker.database.requests import store_pending
@@ -85,8 +84,24 @@ def cancel_job(database: Database, job_id: int, who: str) -> str:
     if verdict == "finished":
         raise InvalidInput("job_finished", f"job {job_id} has ended already; `backroom jobs show {job_id}` tells how")
     with database.transaction() as connection:
-        _audit(connection, who, "job cancel", f"job {job_id}", {"verdict": verdict})
+        audit.record(connection, who, "job cancel", f"job/{job_id}", {"verdict": verdict})
     return verdict
+
+
+def resume(database: Database, kind: str, name: str, who: str) -> tuple[str, ...]:
+    """Let the lanes of a `shop`, or of the `erp` (name empty), go on at once; returns the causes that stopped them.
+
+    Trouble that is still there stops them again. Nothing was stopped: an empty answer.
+    """
+    causes = ledger.pauses_of(database, kind=kind, name=name)
+    for cause in causes:
+        ledger.resume(database, kind=kind, name=name, cause=cause)  # pointers are sent by a worker's repair
+    if causes:
+        with database.transaction() as connection:
+            audit.record(
+                connection, who, f"{kind} resume", f"shop/{name}" if kind == "shop" else kind, {"causes": list(causes)}
+            )
+    return causes
 
 
 def replay_dead_letter(database: Database, id: int, who: str) -> Submitted:
@@ -107,7 +122,7 @@ def replay_dead_letter(database: Database, id: int, who: str) -> Submitted:
             replay_of=letter["job_id"],
         )
         connection.execute(load("views")["close_dead_letter"], {"id": id, "state": "replayed", "who": who})
-        _audit(connection, who, "dead-letter replay", f"dead letter {id}", {"reason": letter["reason"]})
+        audit.record(connection, who, "dead-letter replay", f"dead-letter/{id}", {"reason": letter["reason"]})
     return Submitted(request.source, request.id, "database")
 
 
@@ -120,7 +135,7 @@ def discard_dead_letter(database: Database, id: int, who: str) -> None:
     with database.transaction() as connection:
         letter = _open_letter(connection, id)
         connection.execute(load("views")["close_dead_letter"], {"id": id, "state": "discarded", "who": who})
-        _audit(connection, who, "dead-letter discard", f"dead letter {id}", {"reason": letter["reason"]})
+        audit.record(connection, who, "dead-letter discard", f"dead-letter/{id}", {"reason": letter["reason"]})
 
 
 def _open_letter(connection: Connection[DictRow], id: int) -> DictRow:
@@ -167,10 +182,4 @@ def _job_as_request(connection: Connection[DictRow], job_id: int, key: Mapping[s
         parameters=parameters,
         priority=Level(job["level"]).priority,
         dry_run=job["dry_run"],
-    )
-
-
-def _audit(connection: Connection[DictRow], who: str, action: str, entity: str, change: Mapping[str, Any]) -> None:
-    connection.execute(
-        load("views")["audit"], {"who": who, "action": action, "entity": entity, "change": Jsonb(dict(change))}
     )

@@ -233,15 +233,14 @@ def test_a_lock_that_lasts_too_long_is_passing_trouble_and_nothing_is_written(wo
     assert world.erp.find_document("shop:1:order") is None
 
 
-def test_a_database_that_is_gone_is_passing_trouble(database_url: str) -> None:
+def test_a_database_that_is_gone_is_trouble_of_the_world(database_url: str) -> None:
     with GoneDatabase(database_url, application_name="test-erp") as database:
-        with pytest.raises(RetryLater) as reading:
+        with pytest.raises(NeedsAttention) as reading:
             PostgresErp(database).company()
-        with pytest.raises(RetryLater) as writing:
+        with pytest.raises(NeedsAttention) as writing:
             PostgresErp(database).create_customer(CustomerDraft(ADDRESS), "C:1")
 
-    assert (reading.value.code, writing.value.code) == ("erp_unreachable", "erp_unreachable")
-    assert not isinstance(writing.value, OutcomeUnknown)
+    assert (reading.value.code, writing.value.code) == ("erp_away", "erp_away")
 
 
 # --- what the database itself refuses

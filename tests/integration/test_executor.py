@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from producers.operator import actions
 from schemas.catalogue import ReportName
 from schemas.request import SyncRequest
 from schemas.wire import ContractViolation, Pointer, ViolationReason, encode_request
@@ -360,3 +361,44 @@ def test_upkeep_forgets_keys_older_than_a_month_and_nothing_else(database: Datab
 
     assert [row["id"] for row in kit.rows(database.url, "SELECT id FROM backroom.inbox")] == ["new"]
     assert jobs(database) == ["succeeded", "succeeded"]
+
+
+def test_trouble_that_is_still_there_is_tried_again_at_doubling_distances(database: Database) -> None:
+    def report(_run: Run) -> Outcome:
+        raise NeedsAttention("shop_away", "nobody answers", Scope.SHOP)
+
+    workshop = Workshop(database, report)
+    workshop.deliver(kit.a_request())
+    waits = [_probe_wait(database)]
+    for _ in range(5):
+        kit.move_clock(database.url, timedelta(seconds=waits[-1] + 1))
+        workshop.runtime.worker = kit.register(database)
+        upkeep_of(workshop, database, workshop.runtime.worker).round()
+        workshop.deliver_published()
+        waits.append(_probe_wait(database))
+
+    assert waits == pytest.approx([60, 120, 240, 480, 900, 900], abs=2)
+    (job,) = kit.rows(database.url, "SELECT state::text, attempt FROM backroom.job")
+    assert job == {"state": "queued", "attempt": 0}
+
+
+def test_an_operator_lets_a_stopped_shop_go_on_at_once_and_the_audit_tells(database: Database) -> None:
+    workshop = Workshop(database, succeed)
+    ledger.pause(database, kind="shop", name="my-shop", cause="shop_away", who="job 1", probe_seconds=60)
+    workshop.deliver(kit.a_request())
+
+    assert actions.resume(database, "shop", "my-shop", "anna") == ("shop_away",)
+
+    workshop.published += ledger.repair(database, 0)[0]
+    workshop.deliver_published()
+    assert jobs(database) == ["succeeded"]
+    (entry,) = kit.rows(database.url, "SELECT who, action, entity FROM backroom.audit")
+    assert entry == {"who": "anna", "action": "shop resume", "entity": "shop/my-shop"}
+
+
+def _probe_wait(database: Database) -> float:
+    (row,) = kit.rows(
+        database.url,
+        "SELECT extract(epoch FROM probe_at - backroom.now())::float AS wait FROM backroom.standing_pause",
+    )
+    return float(row["wait"])

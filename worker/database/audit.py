@@ -1,4 +1,4 @@
-"""The audit read back: who changed what, and when. What is written stands beside each change."""
+"""The audit: who changed what, and when. Written in the transaction that makes the change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
 
 from worker.database.queries import load
 
@@ -22,6 +23,13 @@ class AuditEntry:
     action: str
     change: Mapping[str, Any]
     """By name: a value, or old and new; secrets are left out."""
+
+
+def record(connection: Connection[DictRow], who: str, action: str, entity: str, change: Mapping[str, Any]) -> None:
+    """Note a change of an entity (`shop/my-shop`, `job/42`); secrets must be left out of `change`."""
+    connection.execute(
+        load("audit")["record"], {"who": who, "action": action, "entity": entity, "change": Jsonb(dict(change))}
+    )
 
 
 def history(connection: Connection[DictRow], entity: str, limit: int = MOST_ENTRIES) -> tuple[AuditEntry, ...]:

@@ -423,6 +423,7 @@ def forget_old(database: Database, *, inbox_days: float, api_log_days: int) -> N
     """Drop keys of old requests, rows of processes long gone, and old lines of the API log; some at a time."""
     with database.transaction() as connection:
         connection.execute(SQL("ledger")["forget_old_workers"])
+        connection.execute(SQL("ledger")["forget_old_probes"])
         connection.execute(SQL("ledger")["forget_old_requests"], {"keep_days": inbox_days})
         forget_calls(connection, older_than_days=api_log_days)
 
@@ -473,9 +474,19 @@ def pause(
     )
 
 
-def resume(database: Database, *, kind: str, name: str, cause: str) -> tuple[Wakeup, ...]:
-    """T9 backwards; lanes with another cause stay paused."""
-    return _wakeups(database, "resume", {"kind": kind, "name": name, "cause": cause})
+def resume(database: Database, *, kind: str, name: str, cause: str, probe: bool = False) -> tuple[Wakeup, ...]:
+    """T9 backwards; lanes with another cause stay paused.
+
+    With `probe` the lanes run to see whether the trouble is over: if it is not, the next pause lasts longer.
+    """
+    return _wakeups(database, "resume", {"kind": kind, "name": name, "cause": cause, "probe": probe})
+
+
+def pauses_of(database: Database, *, kind: str, name: str) -> tuple[str, ...]:
+    """Causes that stop, or are being tried for, a shop, a category or the ERP."""
+    with database.transaction() as connection:
+        rows = connection.execute(SQL("ledger")["pauses_of"], {"kind": kind, "name": name}).fetchall()
+    return tuple(row["cause"] for row in rows)
 
 
 def pauses_to_probe(database: Database) -> tuple[tuple[str, str, str], ...]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from schemas.schedule import ScheduleDefinition, ScheduleState, SkipReason, TickOutcome, next_tick
 from schemas.wire import describe
+from worker.database import audit
 from worker.database.queries import load
 from worker.errors import Bug, InvalidInput
 
@@ -93,7 +94,7 @@ def add_schedule(connection: Connection[DictRow], definition: ScheduleDefinition
             "schedule_exists",
             f"name: a schedule {definition.name!r} exists already; choose another name, or remove it first",
         )
-    _audit(connection, who, "schedule add", definition.name, definition.model_dump(mode="json"))
+    audit.record(connection, who, "schedule add", f"schedule/{definition.name}", definition.model_dump(mode="json"))
     return _schedule(row)
 
 
@@ -168,7 +169,9 @@ def remove_schedule(connection: Connection[DictRow], name: str, *, who: str, ver
     """
     found = _locked(connection, name, version)
     connection.execute(SQL["remove"], {"id": found.id})
-    _audit(connection, who, "schedule remove", name, found.definition.model_dump(mode="json", warnings=False))
+    audit.record(
+        connection, who, "schedule remove", f"schedule/{name}", found.definition.model_dump(mode="json", warnings=False)
+    )
 
 
 def moment(connection: Connection[DictRow]) -> datetime:
@@ -249,7 +252,7 @@ def _set_state(
         "state": {"old": found.state, "new": state},
         "reason": {"old": found.reason, "new": reason},
     }
-    _audit(connection, who, action, found.definition.name, change)
+    audit.record(connection, who, action, f"schedule/{found.definition.name}", change)
     return _schedule(_one(row))
 
 
@@ -302,9 +305,3 @@ def _unknown(connection: Connection[DictRow], name: str) -> InvalidInput:
     hint = f"did you mean {near[0]}? " if near else ""
     listed = ", ".join(known) or "none yet"
     return InvalidInput("unknown_schedule", f"there is no schedule {name!r}; {hint}known schedules: {listed}")
-
-
-def _audit(connection: Connection[DictRow], who: str, action: str, name: str, change: Mapping[str, Any]) -> None:
-    connection.execute(
-        SQL["audit"], {"who": who, "action": action, "entity": f"schedule/{name}", "change": Jsonb(dict(change))}
-    )

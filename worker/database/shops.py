@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 from pydantic import ValidationError
 
 from schemas.shop_settings import ShopSettings
+from worker.database import audit
 from worker.database.queries import load
 from worker.database.secrets import SecretBox
 from worker.errors import InvalidInput
@@ -91,7 +92,13 @@ def add(
     ).fetchone()
     if row is None:
         raise InvalidInput("shop_exists", f"shop {code!r} exists already: change it with `backroom shops set {code}`")
-    _audit(connection, who, "shop add", code, {"domain": domain, "api_url": shop.api_url} | _stored(shop.settings))
+    audit.record(
+        connection,
+        who,
+        "shop add",
+        f"shop/{code}",
+        {"domain": domain, "api_url": shop.api_url} | _stored(shop.settings),
+    )
     return shop
 
 
@@ -149,7 +156,7 @@ def set_access_token(
     connection.execute(
         SQL["save_token"], {"code": code, "access_token": None if token is None else secrets.encrypt(token.strip())}
     )
-    _audit(connection, who, "shop disconnect" if token is None else "shop set access token", code, {})
+    audit.record(connection, who, "shop disconnect" if token is None else "shop set access token", f"shop/{code}", {})
 
 
 def add_webhook_secret(
@@ -168,7 +175,7 @@ def add_webhook_secret(
     connection.execute(
         SQL["save_webhook_secret"], {"id": secret_id, "shop": code, "secret": secrets.encrypt(secret.strip())}
     )
-    _audit(connection, who, "shop add webhook secret", code, {"secret_id": secret_id})
+    audit.record(connection, who, "shop add webhook secret", f"shop/{code}", {"secret_id": secret_id})
 
 
 def remove_webhook_secret(connection: Connection[DictRow], code: str, secret_id: str, *, who: str) -> None:
@@ -181,7 +188,7 @@ def remove_webhook_secret(connection: Connection[DictRow], code: str, secret_id:
     if connection.execute(SQL["remove_webhook_secret"], {"id": secret_id, "shop": code}).rowcount == 0:
         known = ", ".join(card.webhook_secret_ids) or "none"
         raise InvalidInput("unknown_secret", f"shop {code!r} has no webhook secret {secret_id!r}; it has: {known}")
-    _audit(connection, who, "shop remove webhook secret", code, {"secret_id": secret_id})
+    audit.record(connection, who, "shop remove webhook secret", f"shop/{code}", {"secret_id": secret_id})
 
 
 def rotate_secrets(connection: Connection[DictRow], secrets: SecretBox, *, who: str) -> int:
@@ -190,7 +197,7 @@ def rotate_secrets(connection: Connection[DictRow], secrets: SecretBox, *, who: 
     for row in stored:
         query = SQL["replace_webhook_secret"] if row["id"] else SQL["replace_token"]
         connection.execute(query, row | {"secret": secrets.rotate(row["secret"])})
-    _audit(connection, who, "shops rotate secrets", "*", {"secrets": len(stored)})
+    audit.record(connection, who, "shops rotate secrets", "shop/*", {"secrets": len(stored)})
     return len(stored)
 
 
@@ -286,7 +293,7 @@ def _change(
                 "settings": Jsonb(_stored(new.settings)),
             },
         )
-        _audit(connection, who, action, code, changes)
+        audit.record(connection, who, action, f"shop/{code}", changes)
     return new
 
 
@@ -389,10 +396,4 @@ def _unknown(connection: Connection[DictRow], code: str) -> InvalidInput:
     return InvalidInput(
         "unknown_shop",
         f"there is no shop {code!r}; {hint}known shops: {', '.join(known[:20])}; add one with `backroom shops add`",
-    )
-
-
-def _audit(connection: Connection[DictRow], who: str, action: str, code: str, change: Mapping[str, Any]) -> None:
-    connection.execute(
-        SQL["audit"], {"who": who, "action": action, "entity": f"shop/{code}", "change": Jsonb(dict(change))}
     )

@@ -27,7 +27,7 @@ from worker.errors import Scope, Unreachable
 from worker.jobs.backoff import RetryPolicy
 from worker.jobs.slices import Slice, SliceLimits
 from worker.jobs.threads import RunningThreads
-from worker.jobs.transitions import PROBE_SECONDS, Pause, Transition, after
+from worker.jobs.transitions import Pause, Transition, after
 from worker.logs import bound, canonical_line
 from worker.report import Outcome, ReportFunction
 
@@ -239,7 +239,7 @@ def _pause(claim: Claim, pause: Pause, runtime: Runtime) -> None:
             name=claim.shop.code if pause.scope is Scope.SHOP else "",
             cause=pause.cause,
             who=f"job {claim.job.id}",
-            probe_seconds=PROBE_SECONDS,
+            probe_seconds=pause.probe_seconds,
         )
     )
 

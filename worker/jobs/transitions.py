@@ -30,8 +30,6 @@ from worker.errors import (
 from worker.jobs.backoff import RetryPolicy, delay
 from worker.report import Completed, Counters, Outcome, SliceDone, Snoozed, Stop
 
-PROBE_SECONDS = 60.0
-"""A lane paused by trouble of the world is tried again after this long."""
 THROTTLED_SECONDS = 5.0
 """Wait after being throttled without being told for how long."""
 
@@ -42,6 +40,8 @@ class Pause:
 
     scope: Scope
     cause: str
+    probe_seconds: float
+    """When its lanes are tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,9 @@ def _after_error(
     match error:
         case LeaseLost():
             return None
-        case NeedsAttention(scope=scope):
+        case NeedsAttention(scope=scope, probe_seconds=probe_seconds):
             change = Change("requeue", f"paused: {code}", error_code=code, error_message=message)
-            return Transition(change, Pause(scope, code))
+            return Transition(change, Pause(scope, code, probe_seconds))
         case Throttled(after_seconds=asked):
             wait = THROTTLED_SECONDS if asked is None else asked
             return Transition(

@@ -140,7 +140,7 @@ class Upkeep:
     def _probe(self) -> None:
         runtime = self._runtime
         for kind, name, cause in ledger.pauses_to_probe(runtime.database):
-            runtime.publish(ledger.resume(runtime.database, kind=kind, name=name, cause=cause))
+            runtime.publish(ledger.resume(runtime.database, kind=kind, name=name, cause=cause, probe=True))
             log.info("lanes_probed", kind=kind, name=name, cause=cause)
 
     def _forget(self) -> None:

@@ -13,7 +13,16 @@ from typing import Any, Final, Protocol
 import httpx
 
 from worker.clock import Clock
-from worker.errors import BackroomError, NeedsAttention, OutcomeUnknown, Rejected, RetryLater, Scope, Throttled
+from worker.errors import (
+    AWAY_PROBE_SECONDS,
+    BackroomError,
+    NeedsAttention,
+    OutcomeUnknown,
+    Rejected,
+    RetryLater,
+    Scope,
+    Throttled,
+)
 from worker.logs import logger
 from worker.model.api_call import Admission, ApiCall
 from worker.model.shop import Shop
@@ -166,11 +175,12 @@ class ShopApi:
 
         Raises:
             Throttled: the points are not there within five seconds, or the worker drains.
-            RetryLater: the shop does not answer properly; a read was tried again in vain.
+            RetryLater: the shop answers this call with an error of its own; a read was tried again in vain.
             ShopTimedOut: a read took too long.
             OutcomeUnknown: a mutation was sent and may have been executed.
             QueryTooLarge: the query can never be granted at this size.
-            NeedsAttention: token, scope, plan, suspension, or (`version_fell_forward`) a version we do not know.
+            NeedsAttention: token, scope, plan, suspension, (`shop_away`) nobody answers there, or
+                (`version_fell_forward`) a version we do not know.
             Rejected: the request itself is wrong.
         """
         if operation.kind is OperationKind.MUTATION:
@@ -244,10 +254,14 @@ class ShopApi:
             raise ShopTimedOut("shop_timed_out", message)
         pause = self._client.draw(0, min(BACKOFF_CAP_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (tries - 1)))
         over = self._client.clock.monotonic() + pause > deadline
-        if tries >= READ_TRIES or pause > LONGEST_SLEEP_SECONDS or over or self._should_stop():
+        if self._should_stop():
+            raise Throttled("draining", message, after_seconds=1.0)
+        if tries >= READ_TRIES or pause > LONGEST_SLEEP_SECONDS or over:
             if answer.timed_out:
                 raise ShopTimedOut("shop_timed_out", message)
-            raise RetryLater("shop_unreachable", message)
+            if answer.away:
+                raise _needs_attention("shop_away", self.shop, message)
+            raise RetryLater("shop_broken", message)
         self._wait(pause, deadline)
 
     def _call(self, operation: Operation, variables: Mapping[str, Any], token: str) -> Answer:
@@ -261,7 +275,7 @@ class ShopApi:
                 json={"query": operation.text, "variables": dict(variables), "operationName": operation.name},
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            answer = Answer(Verdict.UNSENT, message=f"no connection ({_described(error)})")
+            answer = Answer(Verdict.UNSENT, message=f"no connection ({_described(error)})", away=True)
         except httpx.RequestError as error:
             slow = isinstance(error, httpx.TimeoutException)
             answer = Answer(Verdict.AMBIGUOUS, message=f"no answer ({_described(error)})", timed_out=slow)
@@ -327,11 +341,15 @@ class ShopApi:
 
 
 def _needs_attention(code: str, shop: Shop, trouble: str) -> NeedsAttention:
-    return NeedsAttention(code, f"{shop.code}: {trouble}; {_WAY_OUT[code]}", Scope.SHOP)
+    message = f"{shop.code}: {trouble}; {_WAY_OUT[code]}"
+    if code == "shop_away":
+        return NeedsAttention(code, message, Scope.SHOP, AWAY_PROBE_SECONDS)
+    return NeedsAttention(code, message, Scope.SHOP)
 
 
 _WAY_OUT: Final[Mapping[str, str]] = {
     "token_refused": "install the app again or set a new token with `backroom shops set`",
+    "shop_away": "its jobs wait and are tried again by themselves; https://status.shopify.com may tell more",
     "not_connected": "set one with `backroom shops set`",
     "shop_suspended": "settle it in the Shopify admin",
     "shop_security": "ask Shopify's support why, then resume the shop",

@@ -135,6 +135,8 @@ class Answer:
     """For THROTTLED: when to repeat."""
     timed_out: bool = False
     """The shop ran out of time: less at once may succeed."""
+    away: bool = False
+    """Nobody answers there, or only a gateway does: trouble of the world, not of this call."""
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -164,7 +166,7 @@ def _by_status(status: int, headers: Mapping[str, str], parsed: Json | None, cos
     verdict = STATUS_VERDICTS.get(status, Verdict.AMBIGUOUS if status >= 500 or status == 408 else Verdict.PERMANENT)
     if verdict is Verdict.THROTTLED:
         return Answer(verdict, message=message, cost=cost, wait_seconds=_retry_after(headers.get("retry-after")))
-    return Answer(verdict, message=message, cost=cost, timed_out=status in (408, 504))
+    return Answer(verdict, message=message, cost=cost, timed_out=status in (408, 504), away=status in (502, 503))
 
 
 def _by_errors(errors: Sequence[Json], data: Json, cost: Cost) -> Answer:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from producers.operator import actions
 from producers.operator.cli import output
 from producers.operator.cli.context import opened
 from worker.erp.postgres import data, starter
@@ -68,7 +69,15 @@ def register(app: typer.Typer) -> None:
     group.command("init")(init)
     group.command("import", epilog=f"{_IMPORT_EXAMPLES}\n{describe_kinds(importable=True)}")(import_)
     group.command("export", epilog=describe_kinds(importable=False))(export)
+    group.command("resume")(resume)
     app.add_typer(group)
+
+
+def resume() -> None:
+    """Let all lanes go on that trouble with the ERP stopped, without waiting for the next try."""
+    with opened() as context:
+        causes = actions.resume(context.database, "erp", "", context.who)
+    output.tell(f"jobs go on; they were stopped by {', '.join(causes)}" if causes else "nothing stops the ERP's jobs")
 
 
 def init(as_json: output.JsonOption = False) -> None:

@@ -13,6 +13,7 @@ import typer
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from producers.operator import actions
 from producers.operator.cli import output
 from producers.operator.cli.assignments import parse_plain
 from producers.operator.cli.context import Context, opened
@@ -139,6 +140,7 @@ def register(app: typer.Typer) -> None:
     group.command("settings")(settings)
     group.command("enable")(enable)
     group.command("disable")(disable)
+    group.command("resume")(resume)
     group.command("test")(try_connection)
     app.add_typer(group)
 
@@ -261,6 +263,17 @@ def disable(code: CodeArgument) -> None:
     with opened() as context, context.database.transaction() as connection:
         shops.disable(connection, code, who=context.who)
     output.tell(f"shop {code} is disabled; `backroom shops enable {code}` lets it go on")
+
+
+def resume(code: CodeArgument) -> None:
+    """Let a shop's lanes go on that trouble of the world stopped, without waiting for the next try."""
+    with opened() as context:
+        with context.database.transaction() as connection:
+            shops.find_by_code(connection, code)
+        causes = actions.resume(context.database, "shop", code, context.who)
+    output.tell(
+        f"shop {code} goes on; it was stopped by {', '.join(causes)}" if causes else f"nothing stops shop {code}"
+    )
 
 
 def try_connection(code: CodeArgument, as_json: output.JsonOption = False) -> None:

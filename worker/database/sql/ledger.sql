@@ -113,10 +113,17 @@ SELECT * FROM backroom.repair(:age_seconds);
 SELECT * FROM backroom.pause(:kind, :name, :cause, :who, :probe_seconds);
 
 -- name: resume
-SELECT * FROM backroom.resume(:kind, :name, :cause);
+SELECT * FROM backroom.resume(:kind, :name, :cause, :probe);
 
 -- name: pauses_to_probe
-SELECT kind, name, cause FROM backroom.standing_pause WHERE probe_at <= backroom.now() LIMIT 100;
+SELECT kind, name, cause FROM backroom.standing_pause WHERE probe_at <= backroom.now() ORDER BY probe_at LIMIT 100;
+
+-- name: pauses_of
+SELECT cause FROM backroom.standing_pause WHERE kind = :kind AND name = :name ORDER BY cause;
+
+-- name: forget_old_probes!
+-- The lanes ran for longer than any probe waits and met no trouble: it is over.
+DELETE FROM backroom.standing_pause WHERE probed_at < backroom.now() - interval '30 minutes';
 
 -- name: cancel
 SELECT * FROM backroom.cancel(:job_id, :who);

@@ -55,9 +55,6 @@ CROSS JOIN LATERAL (
     SELECT * FROM backroom.schedule_tick WHERE schedule_id = s.id ORDER BY tick_at DESC LIMIT 1) t
 WHERE :shop::text IS NULL OR s.shop = :shop;
 
--- name: audit!
-INSERT INTO backroom.audit (who, action, entity, change) VALUES (:who, :action, :entity, :change);
-
 -- name: claim_due
 -- Those another scheduler holds are left to it; what it has done is seen when its row is locked.
 SELECT s.*, shop.enabled AS shop_enabled

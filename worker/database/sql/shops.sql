@@ -63,6 +63,3 @@ SELECT s.domain, s.code, s.enabled, w.id, w.secret
 FROM backroom.shop s
 LEFT JOIN backroom.webhook_secret w ON w.shop = s.code
 ORDER BY s.domain, s.code, w.created_at DESC, w.id;
-
--- name: audit!
-INSERT INTO backroom.audit (who, action, entity, change) VALUES (:who, :action, :entity, :change);

@@ -73,9 +73,6 @@ SELECT j.shop, j.report, j.parameters, j.level, j.dry_run,
          WHERE e.job_id = j.id) AS entities
   FROM backroom.job j WHERE j.id = :job_id;
 
--- name: audit!
-INSERT INTO backroom.audit (who, action, entity, change) VALUES (:who, :action, :entity, :change);
-
 -- name: cues
 -- What is wrong now, per shop. A report counts as failing while its latest finished job of the shop failed.
 WITH latest AS (

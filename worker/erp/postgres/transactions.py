@@ -10,7 +10,16 @@ from psycopg.rows import DictRow
 from worker.database.pool import Database
 from worker.database.queries import load
 from worker.erp.postgres.constraints import refusal
-from worker.errors import BackroomError, OutcomeUnknown, Rejected, RetryLater, Unreachable
+from worker.errors import (
+    AWAY_PROBE_SECONDS,
+    BackroomError,
+    NeedsAttention,
+    OutcomeUnknown,
+    Rejected,
+    RetryLater,
+    Scope,
+    Unreachable,
+)
 
 BUSY = (
     errors.SerializationFailure,
@@ -30,7 +39,7 @@ def reading(database: Database) -> Iterator[Connection[DictRow]]:
     """For statements that only read, one round trip each: whatever goes wrong, they may be repeated.
 
     Raises:
-        RetryLater("erp_busy" | "erp_unreachable")
+        RetryLater("erp_busy"), NeedsAttention("erp_away")
     """
     try:
         with database.statements() as connection:
@@ -44,7 +53,7 @@ def writing(database: Database, key: str) -> Iterator[Connection[DictRow]]:
     """A transaction that writes under an idempotency key.
 
     Raises:
-        RetryLater: nothing was written.
+        RetryLater, NeedsAttention: nothing was written.
         OutcomeUnknown(key): the commit was sent and no answer came.
         Rejected: a constraint refused the data.
     """
@@ -66,7 +75,8 @@ def meaning_of(error: psycopg.Error | Unreachable) -> BackroomError | psycopg.Er
     if isinstance(error, BUSY):
         return RetryLater("erp_busy", f"the ERP's database was busy: {_first_line(error)}")
     if isinstance(error, (*GONE, Unreachable)):
-        return RetryLater("erp_unreachable", f"the ERP's database cannot be reached: {_first_line(error)}")
+        message = f"the ERP's database cannot be reached: {_first_line(error)}; jobs wait until it answers again"
+        return NeedsAttention("erp_away", message, Scope.ERP, AWAY_PROBE_SECONDS)
     if isinstance(error, psycopg.IntegrityError):
         return refusal(error)
     if isinstance(error, psycopg.DataError):

@@ -102,7 +102,7 @@ def test_what_can_never_succeed_fails_at_once(error: Exception) -> None:
 def test_trouble_of_the_world_pauses_its_scope_and_keeps_the_job_in_line() -> None:
     made = transition(NeedsAttention("token_refused", "reconnect", Scope.SHOP), failures=4)
 
-    assert made.pause == Pause(Scope.SHOP, "token_refused")
+    assert made.pause == Pause(Scope.SHOP, "token_refused", 60.0)
     assert made.change.outcome == "requeue"
 
 

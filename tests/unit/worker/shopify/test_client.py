@@ -167,15 +167,34 @@ def test_a_read_is_repeated_with_growing_pauses_until_it_succeeds() -> None:
 
 
 def test_a_read_that_would_pause_longer_than_a_worker_may_sleep_is_left_to_the_ledger() -> None:
-    shop, clock = ScriptedShop(*[answer(status=502) for _ in range(4)]), FakeTime()
+    shop, clock = ScriptedShop(*[answer(status=500) for _ in range(4)]), FakeTime()
 
     with pytest.raises(RetryLater) as error:
         client_of(shop, FakeBudget(), clock).for_shop(SHOP).execute(READ)
 
-    assert error.value.code == "shop_unreachable"
+    assert error.value.code == "shop_broken"
     assert error.value.after_seconds is None
     assert len(shop.requests) == 4
     assert clock.seconds == pytest.approx(1 + 2 + 4)
+
+
+@pytest.mark.parametrize("reply", [answer(status=502), answer(status=503), httpx.ConnectError("refused")])
+def test_a_shop_where_nobody_answers_is_trouble_of_the_world(reply: httpx.Response | Exception) -> None:
+    shop = ScriptedShop(*[reply] * 4)
+
+    with pytest.raises(NeedsAttention) as error:
+        client_of(shop, FakeBudget(), FakeTime()).for_shop(SHOP).execute(READ)
+
+    assert (error.value.code, error.value.scope) == ("shop_away", Scope.SHOP)
+
+
+def test_a_worker_that_stops_leaves_a_failing_read_to_the_ledger_without_an_attempt() -> None:
+    api = client_of(ScriptedShop(answer(status=500)), FakeBudget(), FakeTime()).for_shop(SHOP, should_stop=lambda: True)
+
+    with pytest.raises(Throttled) as error:
+        api.execute(READ)
+
+    assert error.value.code == "draining"
 
 
 def test_a_read_that_times_out_is_handed_back_at_once_where_the_caller_can_ask_for_less() -> None:

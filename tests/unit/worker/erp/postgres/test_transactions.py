@@ -5,7 +5,7 @@ import pytest
 from psycopg import errors
 
 from worker.erp.postgres.transactions import BUSY, GONE, meaning_of
-from worker.errors import Rejected, RetryLater, Unreachable
+from worker.errors import NeedsAttention, Rejected, RetryLater, Scope, Unreachable
 
 
 @pytest.mark.parametrize("kind", BUSY)
@@ -17,15 +17,15 @@ def test_a_busy_database_is_passing_trouble(kind: type[psycopg.Error]) -> None:
 
 
 @pytest.mark.parametrize("kind", [*GONE, errors.AdminShutdown, errors.CannotConnectNow])
-def test_a_lost_connection_is_passing_trouble(kind: type[psycopg.Error]) -> None:
+def test_a_lost_connection_is_trouble_of_the_world_soon_tried_again(kind: type[psycopg.Error]) -> None:
     meaning = meaning_of(kind("gone"))
 
-    assert isinstance(meaning, RetryLater)
-    assert meaning.code == "erp_unreachable"
+    assert isinstance(meaning, NeedsAttention)
+    assert (meaning.code, meaning.scope, meaning.probe_seconds) == ("erp_away", Scope.ERP, 5.0)
 
 
-def test_a_pool_without_a_connection_is_passing_trouble() -> None:
-    assert isinstance(meaning_of(Unreachable("database_unreachable", "no")), RetryLater)
+def test_a_pool_without_a_connection_is_trouble_of_the_world() -> None:
+    assert isinstance(meaning_of(Unreachable("database_unreachable", "no")), NeedsAttention)
 
 
 @pytest.mark.parametrize("kind", [errors.CheckViolation, errors.UniqueViolation, errors.NumericValueOutOfRange])
