@@ -248,7 +248,8 @@ BEGIN
     END IF;
     INSERT INTO backroom.lane_pause (lane_id, cause)
         SELECT DISTINCT found_id, cause FROM backroom.standing_pause
-         WHERE (kind = 'shop' AND name = p_scope) OR (kind = 'category' AND name = p_category) OR kind = 'erp';
+         WHERE probed_at IS NULL AND (
+               (kind = 'shop' AND name = p_scope) OR (kind = 'category' AND name = p_category) OR kind = 'erp');
     UPDATE backroom.lane SET paused = true WHERE id = found_id AND EXISTS (
         SELECT FROM backroom.lane_pause WHERE lane_id = found_id);
     RETURN found_id;
@@ -257,6 +258,17 @@ END $$;
 CREATE FUNCTION backroom.level_gap(p_level integer) RETURNS interval
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT p_level * interval '10 minutes' $$;
+
+CREATE FUNCTION backroom.lock_lanes(p_kind text, p_name text) RETURNS bigint[]
+    LANGUAGE plpgsql
+    AS $$
+DECLARE v_lanes bigint[];
+BEGIN
+    SELECT array_agg(id ORDER BY id) INTO v_lanes FROM backroom.lane
+     WHERE (p_kind = 'shop' AND scope = p_name) OR (p_kind = 'category' AND category = p_name) OR p_kind = 'erp';
+    PERFORM FROM backroom.lane WHERE id = ANY (v_lanes) ORDER BY id FOR NO KEY UPDATE;
+    RETURN coalesce(v_lanes, '{}');
+END $$;
 
 CREATE FUNCTION backroom.now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -267,16 +279,18 @@ CREATE FUNCTION backroom.pause(p_kind text, p_name text, p_cause text, p_who tex
     AS $$
 DECLARE v_lanes bigint[]; one bigint;
 BEGIN
-    INSERT INTO backroom.standing_pause (kind, name, cause, who, probe_at)
+    INSERT INTO backroom.standing_pause AS p (kind, name, cause, who, probe_at)
         VALUES (p_kind, p_name, p_cause, p_who, backroom.now() + p_probe_seconds * interval '1 second')
-        ON CONFLICT (kind, name, cause) DO UPDATE SET probe_at = excluded.probe_at;
-    SELECT array_agg(id ORDER BY id) INTO v_lanes FROM backroom.lane l
-     WHERE (p_kind = 'shop' AND l.scope = p_name) OR (p_kind = 'category' AND l.category = p_name)
-        OR p_kind = 'erp';
-    PERFORM FROM backroom.lane l WHERE l.id = ANY (v_lanes) ORDER BY l.id FOR NO KEY UPDATE;
+        ON CONFLICT (kind, name, cause) DO UPDATE SET
+            probes = p.probes + (p.probed_at IS NOT NULL)::int,
+            probe_at = CASE WHEN p.probed_at IS NULL THEN p.probe_at
+                ELSE backroom.now() + least(900, p_probe_seconds * 2.0 ^ least(p.probes + 1, 30)) * interval '1 second'
+                END,
+            probed_at = NULL;
+    v_lanes := backroom.lock_lanes(p_kind, p_name);
     INSERT INTO backroom.lane_pause (lane_id, cause) SELECT l, p_cause FROM unnest(v_lanes) l ON CONFLICT DO NOTHING;
     UPDATE backroom.lane l SET paused = true WHERE l.id = ANY (v_lanes) AND NOT l.paused;
-    FOREACH one IN ARRAY coalesce(v_lanes, '{}') LOOP RETURN QUERY SELECT * FROM backroom.activate(one); END LOOP;
+    FOREACH one IN ARRAY v_lanes LOOP RETURN QUERY SELECT * FROM backroom.activate(one); END LOOP;
 END $$;
 
 CREATE FUNCTION backroom.reap(p_lane bigint, OUT verdict text, OUT pointer_lane bigint, OUT pointer_number bigint, OUT pointer_category text) RETURNS record
@@ -362,24 +376,26 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION backroom.resume(p_kind text, p_name text, p_cause text) RETURNS TABLE(lane_id bigint, number bigint, category text)
+CREATE FUNCTION backroom.resume(p_kind text, p_name text, p_cause text, p_probe boolean) RETURNS TABLE(lane_id bigint, number bigint, category text)
     LANGUAGE plpgsql
     AS $$
 DECLARE v_lanes bigint[]; one bigint;
 BEGIN
-    DELETE FROM backroom.standing_pause WHERE kind = p_kind AND name = p_name AND cause = p_cause;
-    SELECT array_agg(id ORDER BY id) INTO v_lanes FROM backroom.lane l
-     WHERE (p_kind = 'shop' AND l.scope = p_name) OR (p_kind = 'category' AND l.category = p_name)
-        OR p_kind = 'erp';
-    PERFORM FROM backroom.lane l WHERE l.id = ANY (v_lanes) ORDER BY l.id FOR NO KEY UPDATE;
+    IF p_probe THEN
+        UPDATE backroom.standing_pause SET probe_at = NULL, probed_at = backroom.now()
+         WHERE kind = p_kind AND name = p_name AND cause = p_cause;
+    ELSE
+        DELETE FROM backroom.standing_pause WHERE kind = p_kind AND name = p_name AND cause = p_cause;
+    END IF;
+    v_lanes := backroom.lock_lanes(p_kind, p_name);
     DELETE FROM backroom.lane_pause p USING backroom.lane l
      WHERE p.lane_id = ANY (v_lanes) AND l.id = p.lane_id AND p.cause = p_cause AND NOT EXISTS (
-        SELECT FROM backroom.standing_pause s WHERE s.cause = p_cause AND (
+        SELECT FROM backroom.standing_pause s WHERE s.cause = p_cause AND s.probed_at IS NULL AND (
             (s.kind = 'shop' AND s.name = l.scope) OR (s.kind = 'category' AND s.name = l.category)
             OR s.kind = 'erp'));
     UPDATE backroom.lane l SET paused = EXISTS (SELECT FROM backroom.lane_pause p WHERE p.lane_id = l.id)
      WHERE l.id = ANY (v_lanes) AND l.paused;
-    FOREACH one IN ARRAY coalesce(v_lanes, '{}') LOOP RETURN QUERY SELECT * FROM backroom.activate(one); END LOOP;
+    FOREACH one IN ARRAY v_lanes LOOP RETURN QUERY SELECT * FROM backroom.activate(one); END LOOP;
 END $$;
 
 CREATE FUNCTION backroom.settle(p_lane bigint, p_token bigint, p_job bigint, p_worker uuid, p_outcome text, p_why text, p_delay_seconds double precision, p_error_code text, p_error_message text, p_counters jsonb, p_api_requests integer, p_api_points numeric, p_follow_ups jsonb, p_go_on boolean, OUT verdict text, OUT claimed jsonb, OUT pointer_lane bigint, OUT pointer_number bigint, OUT pointer_category text) RETURNS record
@@ -1238,6 +1254,8 @@ CREATE TABLE backroom.standing_pause (
     who text NOT NULL,
     since timestamp with time zone DEFAULT backroom.now() NOT NULL,
     probe_at timestamp with time zone,
+    probed_at timestamp with time zone,
+    probes integer DEFAULT 0 NOT NULL,
     CONSTRAINT standing_pause_kind_check CHECK ((kind = ANY (ARRAY['shop'::text, 'category'::text, 'erp'::text])))
 );
 
