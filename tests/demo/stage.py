@@ -7,9 +7,7 @@ removed at its end (those of a killed one by the next session that uses the serv
 import csv
 import json
 import os
-import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -30,7 +28,6 @@ from tests.support.installation import free_port
 from tests.support.processes import Process, started
 
 START_SECONDS = 60
-_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class DemoFailed(Exception):
@@ -51,36 +48,20 @@ class Stage:
     shop: RemoteSimulator
     children: list[Process] = field(default_factory=list)
 
-    def run(self, *arguments: str) -> str:
-        """`backroom …`, shown; what it printed.
+    def run(self, *arguments: str, columns: int | None = None) -> str:
+        """`backroom …`, shown; what it printed. `columns` folds long lines; None: they stay whole.
 
         Raises:
             DemoFailed: it ended with another exit code than 0.
         """
         self.screen.command(("backroom", *arguments))
-        done = processes.run_backroom(*arguments, environment=self.environment, directory=self.folder)
+        environment = self.environment if columns is None else {**self.environment, "COLUMNS": str(columns)}
+        done = processes.run_backroom(*arguments, environment=environment, directory=self.folder)
         if done.returncode:
             raise DemoFailed(
                 f"`{shlex.join(('backroom', *arguments))}` ended with {done.returncode}:\n{done.stdout}{done.stderr}"
             )
         return done.stdout
-
-    def run_on_terminal(self, *arguments: str) -> str:
-        """As `run`, but the command writes to a terminal: tables fold to its width."""
-        self.screen.command(("backroom", *arguments))
-        environment = {**self.environment, "COLUMNS": str(self.screen.width - 6), "TERM": "ansi", "NO_COLOR": "1"}
-        ours, its = os.openpty()
-        with open(ours, "rb", closefd=True) as terminal:
-            try:
-                child = subprocess.Popen(
-                    [processes.COMMAND, *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=its, stderr=its
-                )
-            finally:
-                os.close(its)
-            printed = _read_to_the_end(terminal.fileno())
-            if child.wait(timeout=START_SECONDS):
-                raise DemoFailed(f"`{shlex.join(('backroom', *arguments))}` ended with {child.returncode}:\n{printed}")
-        return printed
 
     def check_children(self) -> None:
         """Raise DemoFailed if a process that should run has ended."""
@@ -157,20 +138,6 @@ def set_up(stage: Stage) -> None:
 def _start(stack: ExitStack, argv: list[str], environment: Mapping[str, str], log: Path) -> Process:
     """A process that is ended with `stack` and cannot outlive us. Call it from the main thread: see `tied`."""
     return stack.enter_context(started(supervisor.tied(argv), environment, log))
-
-
-def _read_to_the_end(terminal: int) -> str:
-    """All that is written to a terminal until the last writer has closed it."""
-    chunks = []
-    while True:
-        try:
-            chunk = os.read(terminal, 65_536)
-        except OSError:  # how Linux tells it
-            break
-        if not chunk:
-            break
-        chunks.append(chunk)
-    return _STYLE.sub("", b"".join(chunks).decode(errors="replace").replace("\r\n", "\n"))
 
 
 def _address_of(simulator: Process) -> str:

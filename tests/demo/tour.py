@@ -88,7 +88,8 @@ def _refused(tour: Tour) -> None:
     placed = [_place(tour, each) for each in story.REFUSED]
     _expect(tour, placed)
     for each in placed:
-        stage.screen.quote(stage.run_on_terminal("orders", "explain", each.name, "--shop", SHOP))
+        told = stage.run("orders", "explain", each.name, "--shop", SHOP, columns=stage.screen.width - 6)
+        stage.screen.quote(told)
 
 
 def _unruly(tour: Tour) -> None:

@@ -5,6 +5,7 @@ Whatever is not the answer itself (progress, hints, errors) goes to stderr, so s
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -151,4 +152,5 @@ def _encode(value: object) -> object:
 
 
 def _console() -> Console:
-    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+    # Rich itself obeys COLUMNS; whoever sets it for a pipe wants lines folded.
+    return Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=_PIPE_WIDTH)
