@@ -95,6 +95,8 @@ class JobContext:
     attempt: int
     """Failed executions before this one."""
     requested_by: str
+    trace_id: str | None = None
+    """What log lines and API calls of the same cause share; None: the request began no trace."""
 
 
 class Stop(StrEnum):

@@ -17,6 +17,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from producers.client.publisher import NotConfirmed, Outgoing, Publisher, PublishError
+from schemas import trace
 from schemas.categories import REQUEST_EXCHANGE
 from schemas.job import Priority
 from schemas.request import SyncRequest, new_request
@@ -70,6 +71,7 @@ class SyncClient:
         """Ask for a report to run; returns the request's id once the broker has it on disk.
 
         `id` makes the request repeatable: the same id again is recognised as the same request. None: a new one.
+        `traceparent` continues the caller's trace (W3C Trace Context). None, or one that cannot be read: a new trace.
 
         Raises:
             InvalidRequest: a field breaks the contract; nothing was sent.
@@ -85,7 +87,7 @@ class SyncClient:
             not_before=not_before,
             expires_at=expires_at,
             dry_run=dry_run,
-            traceparent=traceparent,
+            traceparent=str(trace.parse(traceparent) or trace.begin()),
         )
         self._send(request, timeout_seconds)
         return request.id

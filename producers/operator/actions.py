@@ -12,6 +12,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from producers.client.publisher import NotConfirmed, Outgoing, Publisher, Unroutable
+from schemas import trace
 from schemas.catalogue import find_report
 from schemas.categories import REQUEST_EXCHANGE
 from schemas.job import Level
@@ -182,4 +183,5 @@ def _job_as_request(connection: Connection[DictRow], job_id: int, key: Mapping[s
         parameters=parameters,
         priority=Level(job["level"]).priority,
         dry_run=job["dry_run"],
+        traceparent=str(trace.begin()),
     )

@@ -12,6 +12,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from producers.scheduler.due import decide, request_of
+from schemas import trace
 from schemas.request import SyncRequest
 from schemas.schedule import TickOutcome
 from schemas.wire import encode_request
@@ -85,7 +86,8 @@ def claim(database: Database, pending: PendingRequests) -> Claimed:
                     continue
                 ticks.append((tick, (now - tick.at).total_seconds()))
                 if tick.outcome is TickOutcome.REQUESTED:
-                    requests.append(request_of(due.schedule.id, due.schedule.definition, tick))
+                    began = str(trace.begin())
+                    requests.append(request_of(due.schedule.id, due.schedule.definition, tick, traceparent=began))
             schedules.advance(connection, due.schedule.id, decision.next_due_at)
         for request in requests:
             pending.store_pending(

@@ -54,8 +54,10 @@ def decide(due: DueSchedule, now: datetime) -> Decision:
     return Decision(_POLICIES[definition.missed_runs](latest, count, now), next_due_at)
 
 
-def request_of(schedule_id: int, definition: ScheduleDefinition, tick: Tick) -> SyncRequest:
-    """What a tick asks for; the same tick always gives the same key (design D8)."""
+def request_of(
+    schedule_id: int, definition: ScheduleDefinition, tick: Tick, *, traceparent: str | None = None
+) -> SyncRequest:
+    """What a tick asks for; the same tick always gives the same key (design D8). `traceparent` None: no trace."""
     return new_request(
         id=f"{schedule_id}:{tick.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         source=f"/schedules/{definition.name}",
@@ -64,6 +66,7 @@ def request_of(schedule_id: int, definition: ScheduleDefinition, tick: Tick) -> 
         parameters=definition.parameters,
         priority=definition.priority,
         time=tick.at,
+        traceparent=traceparent,
     )
 
 

@@ -20,7 +20,9 @@ from producers.webhooks.cache import DoorShop, ShopCache, Snapshot
 from producers.webhooks.door import DeadDelivery, Door, DoorClosed
 from producers.webhooks.signature import signer
 from producers.webhooks.topics import TOPICS, work_for
+from schemas import trace
 from schemas.request import new_request
+from schemas.trace import Trace
 from worker import health, logs, metrics
 from worker.clock import Clock
 from worker.errors import Rejected
@@ -114,20 +116,35 @@ class Receiver:
         started = self._clock.monotonic()
         delivery = Delivery.from_headers(request.headers)
         self._received[delivery.topic if delivery.topic in TOPICS else OTHER_TOPIC].inc()
-        try:
-            async with asyncio.timeout(BUDGET_SECONDS):
-                status = await self._answer(request, delivery)
-        except ClientDisconnect:
-            status = HTTPStatus.BAD_REQUEST
-        except (DoorClosed, TimeoutError) as error:
-            self._log.error("webhook_refused", topic=delivery.topic, shop=delivery.domain, why=str(error) or "too slow")
-            status = HTTPStatus.SERVICE_UNAVAILABLE
+        began = trace.begin()
+        with logs.bound(trace_id=began.trace_id):
+            status = await self._status(request, delivery, began)
+            seconds = self._clock.monotonic() - started
+            if status is HTTPStatus.OK:  # of others there may be any number: metrics count them
+                logs.canonical_line(
+                    "webhook_answered",
+                    topic=delivery.topic[:100],
+                    domain=delivery.domain[:100],
+                    webhook=delivery.webhook_id,
+                    status=status.value,
+                    duration_seconds=round(seconds, 4),
+                )
         self._answered[status].inc()
-        self._seconds.observe(self._clock.monotonic() - started)
+        self._seconds.observe(seconds)
         retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
         return Response(status_code=status.value, headers=retry)
 
-    async def _answer(self, request: Request, delivery: Delivery) -> HTTPStatus:
+    async def _status(self, request: Request, delivery: Delivery, began: Trace) -> HTTPStatus:
+        try:
+            async with asyncio.timeout(BUDGET_SECONDS):
+                return await self._answer(request, delivery, began)
+        except ClientDisconnect:
+            return HTTPStatus.BAD_REQUEST
+        except (DoorClosed, TimeoutError) as error:
+            self._log.error("webhook_refused", topic=delivery.topic, shop=delivery.domain, why=str(error) or "too slow")
+            return HTTPStatus.SERVICE_UNAVAILABLE
+
+    async def _answer(self, request: Request, delivery: Delivery, began: Trace) -> HTTPStatus:
         snapshot = self._cache.current
         if snapshot is None:
             return HTTPStatus.SERVICE_UNAVAILABLE
@@ -147,7 +164,7 @@ class Receiver:
             return self._ignore("unknown_shop", delivery, disabled=delivery.domain in snapshot.domains)
         if delivery.topic not in TOPICS:
             return self._ignore("unknown_topic", delivery)
-        await self._take_in(delivery, body, shops)
+        await self._take_in(delivery, body, shops, began)
         return HTTPStatus.OK
 
     async def _verified(self, delivery: Delivery, body: bytes, snapshot: Snapshot) -> bool:
@@ -167,7 +184,7 @@ class Receiver:
             pass
         return self._cache.current or snapshot
 
-    async def _take_in(self, delivery: Delivery, body: bytes, shops: tuple[DoorShop, ...]) -> None:
+    async def _take_in(self, delivery: Delivery, body: bytes, shops: tuple[DoorShop, ...], began: Trace) -> None:
         request_id = delivery.request_id(body)
         try:
             work = await _computed(len(body), lambda: work_for(delivery.topic, body))
@@ -195,6 +212,7 @@ class Receiver:
                     report=work.report,
                     parameters=dict(work.parameters),
                     time=self._clock.now(),
+                    traceparent=str(began),
                 )
                 for shop in shops
             ]

@@ -1,14 +1,17 @@
 """From a delivery to a settled job on a real PostgreSQL, with one-line reports and no engine."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from uuid import UUID
 
 import psycopg
 import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from producers.operator import actions
+from schemas import trace
 from schemas.catalogue import ReportName
 from schemas.request import SyncRequest
 from schemas.wire import ContractViolation, Pointer, ViolationReason, encode_request
@@ -26,7 +29,8 @@ from worker.jobs.liveness import Heartbeat
 from worker.jobs.slices import SliceLimits
 from worker.jobs.threads import RunningThreads
 from worker.jobs.upkeep import Upkeep, UpkeepTimes
-from worker.report import Completed, Counters, Outcome, PlanAction, PlanEntry, Run, SliceDone
+from worker.logs import logger
+from worker.report import Completed, Counters, FollowUp, Outcome, PlanAction, PlanEntry, Run, SliceDone
 
 Report = Callable[[Run], Outcome]
 
@@ -58,9 +62,14 @@ class Workshop:
     def _publish(self, wakeups: Iterable[Wakeup]) -> None:
         self.published += wakeups
 
-    def deliver(self, content: SyncRequest | Pointer | ContractViolation, body: bytes = b"") -> Delivery:
+    def deliver(
+        self,
+        content: SyncRequest | Pointer | ContractViolation,
+        body: bytes = b"",
+        headers: Mapping[str, object] | None = None,
+    ) -> Delivery:
         data = encode_request(content) if isinstance(content, SyncRequest) else body
-        delivery = Delivery("orders", data, content, received_at=self.runtime.clock.monotonic())
+        delivery = Delivery("orders", data, content, headers or {}, received_at=self.runtime.clock.monotonic())
         handle(delivery, self.runtime)
         return delivery
 
@@ -402,3 +411,43 @@ def _probe_wait(database: Database) -> float:
         "SELECT extract(epoch FROM probe_at - backroom.now())::float AS wait FROM backroom.standing_pause",
     )
     return float(row["wait"])
+
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def import_then_book(run: Run) -> Outcome:
+    """A report that asks for the next one, as the order import does."""
+    logger("report").info("working")
+    if run.job.report is ReportName.CREATE_SALES_ORDERS:
+        return Completed()
+    return Completed((FollowUp(ReportName.CREATE_SALES_ORDERS, {"order_ids": ["1"]}),))
+
+
+def test_a_trace_goes_from_the_request_through_every_line_to_the_follow_up(database: Database) -> None:
+    workshop = Workshop(database, import_then_book)
+
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        workshop.deliver(kit.a_request(traceparent=TRACEPARENT))
+        _, wakeups = ledger.relay_one(database)
+        workshop.published += wakeups
+        workshop.deliver_published()
+
+    assert jobs(database) == ["succeeded", "succeeded"]
+    told = [(line["event"], line["trace_id"]) for line in lines]
+    expected = ["request_admitted", "working", "job_slice", "working", "job_slice"]
+    assert told == [(event, trace.id_of(TRACEPARENT)) for event in expected]
+    first, second = kit.rows(database.url, "SELECT traceparent FROM backroom.job ORDER BY id")
+    assert first["traceparent"] == TRACEPARENT
+    assert second["traceparent"] != TRACEPARENT, "the follow-up names the slice that asked for it"
+
+
+def test_a_foreign_request_gets_its_trace_from_the_header_or_a_new_one(database: Database) -> None:
+    workshop = Workshop(database, succeed)
+
+    workshop.deliver(kit.a_request("e1"), headers={"traceparent": TRACEPARENT})
+    workshop.deliver(kit.a_request("e2", traceparent="no trace"))
+
+    first, second = kit.rows(database.url, "SELECT traceparent FROM backroom.job ORDER BY id")
+    assert first["traceparent"] == TRACEPARENT
+    assert trace.parse(second["traceparent"]) is not None

@@ -61,8 +61,8 @@ class Bench:
     shop: Shop
     client: ShopifyClient
 
-    def api(self, *, job_id: int | None = None, high_priority: bool = False) -> ShopApi:
-        return self.client.for_shop(self.shop, job_id=job_id, high_priority=high_priority)
+    def api(self, *, job_id: int | None = None, high_priority: bool = False, trace_id: str | None = None) -> ShopApi:
+        return self.client.for_shop(self.shop, job_id=job_id, trace_id=trace_id, high_priority=high_priority)
 
     def another_client(self) -> ShopifyClient:
         """As another worker process has it: its own connections, the same budget."""
@@ -169,9 +169,9 @@ def test_an_order_with_more_lines_than_a_page_is_complete(bench: Bench) -> None:
     assert len(order.fulfillment_orders[0].lines) == 130
 
 
-def test_every_request_is_logged_with_its_points_and_its_job(bench: Bench) -> None:
+def test_every_request_is_logged_with_its_points_its_job_and_its_trace(bench: Bench) -> None:
     bench.simulator.place_orders(CODE, 3)
-    api = bench.api(job_id=7)
+    api = bench.api(job_id=7, trace_id="4bf92f3577b34da6a3ce929d0e0e4736")
 
     list(ShopifyOrders(api).changed_since(LONG_AGO))
 
@@ -183,6 +183,7 @@ def test_every_request_is_logged_with_its_points_and_its_job(bench: Bench) -> No
     assert 0 < api.usage.points < 101
     assert call.available == 2000 - api.usage.points
     assert call.request_id
+    assert call.trace_id == "4bf92f3577b34da6a3ce929d0e0e4736"
     with bench.database.transaction() as connection:
         assert api_log.forget_calls(connection, older_than_days=30) == 0
         assert api_log.forget_calls(connection, older_than_days=0) == 1

@@ -65,6 +65,7 @@ class ApiBudget:
             "duration_seconds": call.duration_seconds,
             "request_id": call.request_id,
             "deprecated": call.deprecated,
+            "trace_id": call.trace_id,
         }
         try:
             with self._database.statements() as connection:

@@ -29,6 +29,8 @@ class LoggedCall:
     duration_seconds: float
     request_id: str
     deprecated: str
+    trace_id: str | None
+    """Of the request that the call served; None: none."""
 
 
 def calls(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from schemas import trace
 from schemas.catalogue import ReportName
 from schemas.job import JobState
 from worker.database import ledger, views
@@ -57,6 +58,7 @@ def run(request: ForegroundRequest, runtime: Runtime, watcher: Watcher) -> tuple
         parameters=request.parameters,
         dry_run=request.dry_run,
         who=request.who,
+        traceparent=str(trace.begin()),
     )
     runtime.publish(wakeups)
     watcher.admitted(job_id)

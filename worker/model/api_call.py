@@ -46,3 +46,5 @@ class ApiCall:
     """Shopify's X-Request-Id, for their support; empty: none was given."""
     deprecated: str = ""
     """Deprecated members that the call used, as the answer's header names them."""
+    trace_id: str | None = None
+    """Of the request that the call serves (`schemas.trace`); None: none."""

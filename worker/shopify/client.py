@@ -6,7 +6,8 @@ goes to the shop's own address only, redirects are not followed, and no wait ins
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -28,7 +29,7 @@ from worker.model.api_call import Admission, ApiCall
 from worker.model.shop import Shop
 from worker.report import Usage
 from worker.shopify.documents import Operation, OperationKind
-from worker.shopify.errors import Answer, QueryTooLarge, ShopTimedOut, UserError, Verdict, classify
+from worker.shopify.errors import Answer, Cost, FileGone, QueryTooLarge, ShopTimedOut, UserError, Verdict, classify
 from worker.shopify.throttle import INITIAL_MUTATION_COST, INITIAL_QUERY_COST, KEPT_SHARE
 
 API_VERSION: Final = "2026-10"
@@ -47,6 +48,7 @@ BACKOFF_CAP_SECONDS: Final = 60.0
 _THIS_MACHINE: Final = ("localhost", "127.0.0.1", "[::1]")
 _SLEEP_STEP_SECONDS: Final = 0.1
 _SHORTEST_WAIT_SECONDS: Final = 0.01
+_GONE: Final = (403, 404, 410)
 
 _LOG = logger(__name__)
 
@@ -77,6 +79,8 @@ class Data:
     """Paths that a missing scope or approval kept from us: null there does not mean empty."""
     user_errors: tuple[UserError, ...] = ()
     """Why a mutation refused its input; empty: it did what it was asked."""
+    cost: Cost = Cost()
+    """What it cost, and the bucket it was paid from."""
 
 
 def http_client(connections: int) -> httpx.Client:
@@ -117,14 +121,15 @@ class ShopifyClient:
         shop: Shop,
         *,
         job_id: int | None = None,
+        trace_id: str | None = None,
         high_priority: bool = False,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> "ShopApi":
-        """The API of one shop for one job (None: outside a job).
+        """The API of one shop for one job (None: outside a job), each call logged with `trace_id`.
 
         `should_stop` is asked while waiting for points: True ends the wait with `Throttled`, as in a drain.
         """
-        return ShopApi(self, shop, job_id, high_priority, should_stop)
+        return ShopApi(self, shop, job_id, trace_id, high_priority, should_stop)
 
 
 class ShopApi:
@@ -135,12 +140,14 @@ class ShopApi:
         client: ShopifyClient,
         shop: Shop,
         job_id: int | None,
+        trace_id: str | None,
         high_priority: bool,
         should_stop: Callable[[], bool],
     ) -> None:
         self.shop = shop
         self._client = client
         self._job_id = job_id
+        self._trace_id = trace_id
         self._kept_share = 0.0 if high_priority else KEPT_SHARE
         self._should_stop = should_stop
         self._requests = 0
@@ -196,7 +203,7 @@ class ShopApi:
                 case Verdict.OK | Verdict.PARTIAL | Verdict.BUSINESS:
                     if answer.unavailable:
                         _LOG.warning("shop_fields_denied", operation=operation.name, fields=answer.unavailable)
-                    return Data(answer.data, answer.unavailable, answer.user_errors)
+                    return Data(answer.data, answer.unavailable, answer.user_errors, answer.cost)
                 case Verdict.THROTTLED:
                     throttled += 1
                     if throttled > THROTTLED_TRIES:
@@ -210,6 +217,26 @@ class ShopApi:
                     self._back_off(operation, answer, reads, deadline, key, repeat_timeouts)
                 case _:
                     raise self._final_error(operation, answer)
+
+    @contextmanager
+    def download(self, url: str) -> Iterator[Iterator[bytes]]:
+        """The lines of a file that the shop made for us, read while they come; costs no points.
+
+        The address is signed by itself: our token does not go there.
+
+        Raises:
+            FileGone: the address holds nothing any more.
+            RetryLater: the file cannot be had now, or broke off.
+        """
+        try:
+            with self._client.http.stream("GET", url) as response:
+                if response.status_code in _GONE:
+                    raise FileGone("bulk_result_gone", f"the result of {self.shop.code} is kept no longer")
+                if response.status_code != 200:
+                    raise RetryLater("bulk_download_failed", f"HTTP {response.status_code} instead of the result")
+                yield _lines(response.iter_bytes())
+        except httpx.RequestError as error:
+            raise RetryLater("bulk_download_failed", f"the result broke off ({_described(error)})") from error
 
     def _admitted(self, operation: Operation, deadline: float) -> str:
         """Wait for the points of one call; returns the token to send it with."""
@@ -301,6 +328,7 @@ class ShopApi:
                 duration_seconds=self._client.clock.monotonic() - started,
                 request_id=headers.get("x-request-id", ""),
                 deprecated=deprecated,
+                trace_id=self._trace_id,
             )
         )
         return answer
@@ -356,6 +384,16 @@ _WAY_OUT: Final[Mapping[str, str]] = {
     "access_denied": "grant the missing scope or approval: `backroom shops test` lists them",
     "version_fell_forward": "update Backroom to a version that speaks it",
 }
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Cut at line feeds alone: JSON texts may hold other characters that count as ends of lines."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from filter(None, whole)
+    if rest:
+        yield rest
 
 
 def _described(error: httpx.RequestError) -> str:

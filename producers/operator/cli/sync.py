@@ -17,6 +17,7 @@ from producers.operator.cli import output
 from producers.operator.cli.assignments import ParametersOption, parse_parameters
 from producers.operator.cli.context import Context, load_settings, opened, user
 from producers.operator.cli.jobs import counted, print_plan
+from schemas import trace
 from schemas.catalogue import ReportEntry, find_report
 from schemas.job import JobState, Priority
 from schemas.request import new_request
@@ -81,6 +82,7 @@ def sync(
                 parameters=parameters,
                 priority=priority,
                 dry_run=dry_run,
+                traceparent=str(trace.begin()),
             )
             submitted = actions.submit(request, context.settings.amqp_url, context.database)
             if not wait and not dry_run:

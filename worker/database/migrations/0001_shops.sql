@@ -106,7 +106,8 @@ CREATE TABLE backroom.api_request (
     available double precision,
     duration_seconds double precision NOT NULL,
     request_id text NOT NULL DEFAULT '',            -- Shopify's X-Request-Id
-    deprecated text NOT NULL DEFAULT ''             -- deprecated members used, as Shopify names them
+    deprecated text NOT NULL DEFAULT '',            -- deprecated members used, as Shopify names them
+    trace_id text                                   -- of the request that the call served; null: none
 );
 CREATE INDEX api_request_at ON backroom.api_request (at);
 CREATE INDEX api_request_job ON backroom.api_request (job_id) WHERE job_id IS NOT NULL;

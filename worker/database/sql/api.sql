@@ -26,9 +26,9 @@ WITH budget AS (
     ON CONFLICT (shop, operation) DO UPDATE SET cost = excluded.cost WHERE c.cost < excluded.cost
 )
 INSERT INTO backroom.api_request (shop, operation, job_id, status, outcome, requested_cost, actual_cost, available,
-                                  duration_seconds, request_id, deprecated)
+                                  duration_seconds, request_id, deprecated, trace_id)
 VALUES (:shop, :operation, :job_id, :status, :outcome, :requested_cost, :actual_cost, :available,
-        :duration_seconds, :request_id, :deprecated);
+        :duration_seconds, :request_id, :deprecated, :trace_id);
 
 -- name: lower_price!
 -- A price that cannot be paid from the bucket is forgotten, so that a smaller page is tried at its own price.
@@ -37,7 +37,7 @@ DELETE FROM backroom.api_operation_cost WHERE shop = :shop AND operation = :oper
 -- name: calls
 -- The newest calls of a shop, a job, or both.
 SELECT at, shop, operation, job_id, status, outcome, requested_cost, actual_cost, available, duration_seconds,
-       request_id, deprecated
+       request_id, deprecated, trace_id
 FROM backroom.api_request
 WHERE (:shop::text IS NULL OR shop = :shop) AND (:job_id::bigint IS NULL OR job_id = :job_id)
 ORDER BY id DESC

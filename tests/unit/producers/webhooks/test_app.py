@@ -11,11 +11,14 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from producers.webhooks.app import MOST_BODY_BYTES, Receiver, create_app
 from producers.webhooks.cache import DoorShop, ShopCache, Snapshot, snapshot
 from producers.webhooks.door import Door
 from producers.webhooks.signature import Secret
+from schemas import trace
 from tests.support.doors import OLD_SECRET, SECRET, FakeArchive, FakeOutbox, shops_on, signature, webhook_headers
 from worker.clock import SystemClock
 from worker.health import Readiness
@@ -78,6 +81,19 @@ def test_a_signed_order_becomes_a_request_for_exactly_that_order() -> None:
     assert kit.metric("backroom_hmac_verified_by_total", shop=DOMAIN, secret_id="2026") == 1
     assert kit.metric("backroom_webhooks_received_total", topic="orders/create") == 1
     assert kit.metric("backroom_webhooks_answered_total", status="200") == 1
+
+
+def test_each_delivery_begins_a_trace_that_its_request_and_its_line_carry() -> None:
+    kit = Kit()
+
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        kit.deliver()
+        kit.deliver()
+
+    traces = [trace.id_of(request.traceparent) for request in kit.outbox.published]
+    assert None not in traces
+    assert traces == [line["trace_id"] for line in lines if line["event"] == "webhook_answered"]
+    assert traces[0] != traces[1]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
