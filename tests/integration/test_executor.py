@@ -22,7 +22,7 @@ from worker.clock import SystemClock
 from worker.database import ledger
 from worker.database.ledger import Wakeup
 from worker.database.pool import Database
-from worker.errors import Bug, NeedsAttention, RetryLater, Scope, Throttled
+from worker.errors import Bug, NeedsAttention, RetryLater, Scope, Throttled, Unreachable
 from worker.jobs.backoff import RetryPolicy
 from worker.jobs.executor import Runtime, handle
 from worker.jobs.liveness import Heartbeat
@@ -329,6 +329,29 @@ def test_upkeep_gives_back_a_lane_whose_claim_was_never_answered(database: Datab
     upkeep_of(workshop, database, workshop.runtime.worker).round()
     workshop.deliver_published()
 
+    assert jobs(database) == ["succeeded"]
+
+
+def test_upkeep_gives_back_a_lane_whose_settle_never_got_through(database: Database) -> None:
+    """The database is away for longer than a settle is repeated; afterwards the lane must not stay held."""
+    runs: list[int] = []
+
+    def report(run: Run) -> Outcome:
+        runs.append(run.job.id)
+        if len(runs) == 1:
+            workshop.runtime.database = Database("postgresql://nobody@127.0.0.1:1/none", application_name="away")
+        return Completed()
+
+    workshop = Workshop(database, report)
+    with pytest.raises((psycopg.OperationalError, Unreachable)):
+        workshop.deliver(kit.a_request())
+    workshop.runtime.database = database
+    kit.move_clock(database.url, timedelta(seconds=11))
+
+    upkeep_of(workshop, database, workshop.runtime.worker).round()
+    workshop.deliver_published()
+
+    assert len(runs) == 2
     assert jobs(database) == ["succeeded"]
 
 

@@ -34,3 +34,20 @@ SELECT e.job_id FROM backroom.job_event e JOIN backroom.job j ON j.id = e.job_id
 
 -- name: succeeded_twice
 SELECT job_id FROM backroom.job_event WHERE "to" = 'succeeded' GROUP BY job_id HAVING count(*) > 1;
+
+-- name: holder_without_a_slot
+SELECT l.id FROM backroom.lane l JOIN backroom.category c ON c.name = l.category
+ WHERE c.max_running IS NOT NULL AND l.holder IS NOT NULL
+   AND NOT EXISTS (SELECT FROM backroom.category_slot s WHERE s.lane_id = l.id);
+
+-- name: slot_promised_to_a_lane_with_nothing_to_do
+SELECT l.id FROM backroom.category_slot s JOIN backroom.lane l ON l.id = s.lane_id
+ WHERE l.holder IS NULL AND (l.paused OR NOT EXISTS (
+        SELECT FROM backroom.job j WHERE j.lane_id = l.id AND j.state = 'queued'));
+
+-- name: lane_paused_otherwise_than_its_shop_category_or_erp
+SELECT l.id FROM backroom.lane l
+ WHERE ARRAY(SELECT p.cause FROM backroom.lane_pause p WHERE p.lane_id = l.id ORDER BY p.cause)
+    <> ARRAY(SELECT DISTINCT s.cause FROM backroom.standing_pause s
+              WHERE s.probed_at IS NULL AND ((s.kind = 'shop' AND s.name = l.scope)
+                 OR (s.kind = 'category' AND s.name = l.category) OR s.kind = 'erp') ORDER BY s.cause);

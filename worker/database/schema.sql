@@ -240,6 +240,7 @@ DECLARE found_id bigint;
 BEGIN
     SELECT id INTO found_id FROM backroom.lane WHERE scope = p_scope AND category = p_category;
     IF FOUND THEN RETURN found_id; END IF;
+    PERFORM backroom.lock_pauses(false);
     INSERT INTO backroom.lane (scope, category) VALUES (p_scope, p_category)
         ON CONFLICT (scope, category) DO NOTHING RETURNING id INTO found_id;
     IF found_id IS NULL THEN
@@ -270,6 +271,24 @@ BEGIN
     RETURN coalesce(v_lanes, '{}');
 END $$;
 
+CREATE FUNCTION backroom.lock_limits() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM FROM backroom.category WHERE max_running IS NOT NULL ORDER BY name FOR NO KEY UPDATE;
+END $$;
+
+CREATE FUNCTION backroom.lock_pauses(p_alone boolean) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF p_alone THEN
+        PERFORM pg_advisory_xact_lock('backroom.standing_pause'::regclass::oid::bigint);
+    ELSE
+        PERFORM pg_advisory_xact_lock_shared('backroom.standing_pause'::regclass::oid::bigint);
+    END IF;
+END $$;
+
 CREATE FUNCTION backroom.now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ SELECT clock_timestamp() + shift FROM backroom.clock_offset $$;
@@ -279,6 +298,7 @@ CREATE FUNCTION backroom.pause(p_kind text, p_name text, p_cause text, p_who tex
     AS $$
 DECLARE v_lanes bigint[]; one bigint;
 BEGIN
+    PERFORM backroom.lock_pauses(true);
     INSERT INTO backroom.standing_pause AS p (kind, name, cause, who, probe_at)
         VALUES (p_kind, p_name, p_cause, p_who, backroom.now() + p_probe_seconds * interval '1 second')
         ON CONFLICT (kind, name, cause) DO UPDATE SET
@@ -290,6 +310,7 @@ BEGIN
     v_lanes := backroom.lock_lanes(p_kind, p_name);
     INSERT INTO backroom.lane_pause (lane_id, cause) SELECT l, p_cause FROM unnest(v_lanes) l ON CONFLICT DO NOTHING;
     UPDATE backroom.lane l SET paused = true WHERE l.id = ANY (v_lanes) AND NOT l.paused;
+    PERFORM backroom.lock_limits();
     FOREACH one IN ARRAY v_lanes LOOP RETURN QUERY SELECT * FROM backroom.activate(one); END LOOP;
 END $$;
 
@@ -325,6 +346,7 @@ CREATE FUNCTION backroom.repair(p_age_seconds double precision) RETURNS TABLE(la
     AS $$
 DECLARE r record; l backroom.lane; first_in_line record;
 BEGIN
+    PERFORM backroom.lock_limits();
     FOR r IN
         SELECT n.id, n.pointer_at FROM backroom.lane n
          WHERE n.holder IS NULL AND NOT n.paused
@@ -381,6 +403,7 @@ CREATE FUNCTION backroom.resume(p_kind text, p_name text, p_cause text, p_probe 
     AS $$
 DECLARE v_lanes bigint[]; one bigint;
 BEGIN
+    PERFORM backroom.lock_pauses(true);
     IF p_probe THEN
         UPDATE backroom.standing_pause SET probe_at = NULL, probed_at = backroom.now()
          WHERE kind = p_kind AND name = p_name AND cause = p_cause;
@@ -395,6 +418,7 @@ BEGIN
             OR s.kind = 'erp'));
     UPDATE backroom.lane l SET paused = EXISTS (SELECT FROM backroom.lane_pause p WHERE p.lane_id = l.id)
      WHERE l.id = ANY (v_lanes) AND l.paused;
+    PERFORM backroom.lock_limits();
     FOREACH one IN ARRAY v_lanes LOOP RETURN QUERY SELECT * FROM backroom.activate(one); END LOOP;
 END $$;
 
@@ -491,7 +515,10 @@ BEGIN
          WHERE old.id = j.id AND j.lane_id = p_lane AND j.state IN ('queued', 'scheduled', 'retrying', 'held')
            AND j.owner IS NOT NULL
            AND NOT EXISTS (SELECT FROM backroom.worker w WHERE w.id = j.owner AND w.alive_until > v_now)
-        RETURNING j.id, old.state)
+        RETURNING j.id, old.state, j.shop, j.report, j.requested_by, j.error_code, j.error_message),
+    letters AS (
+        INSERT INTO backroom.dead_letter (reason, detail, origin, shop, report, source, job_id)
+            SELECT error_code, error_message, 'job', shop, report, requested_by, id FROM gone)
     INSERT INTO backroom.job_event (job_id, "from", "to", who, why)
         SELECT id, state, 'failed', 'sweeper', 'foreground_lost' FROM gone;
     RETURN QUERY SELECT * FROM backroom.activate(p_lane);
@@ -624,7 +651,8 @@ CREATE TABLE backroom.api_request (
     available double precision,
     duration_seconds double precision NOT NULL,
     request_id text DEFAULT ''::text NOT NULL,
-    deprecated text DEFAULT ''::text NOT NULL
+    deprecated text DEFAULT ''::text NOT NULL,
+    trace_id text
 );
 
 ALTER TABLE backroom.api_request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (

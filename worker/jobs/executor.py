@@ -181,8 +181,10 @@ def run_slice(claim: Claim, runtime: Runtime, *, go_on: bool) -> Claim | None:
             policy=runtime.policy,
             uniform=runtime.uniform,
         )
-        settlement = _settle(slice_, transition, runtime, go_on)
-        runtime.held.discard((claim.lane_id, claim.token))
+        try:
+            settlement = _settle(slice_, transition, runtime, go_on)
+        finally:  # a lane that could not be settled is held by no thread: upkeep must see that
+            runtime.held.discard((claim.lane_id, claim.token))
         if settlement.claim is not None:
             runtime.held.add((settlement.claim.lane_id, settlement.claim.token))
         runtime.publish(settlement.wakeups)

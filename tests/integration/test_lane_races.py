@@ -1,0 +1,82 @@
+"""The lane protocol under real concurrency: threads at few lanes, judged from one snapshot after another."""
+
+import os
+from collections import Counter
+
+import psycopg
+import pytest
+
+from tests.support import ledger_kit as kit
+from tests.support import wait
+from tests.support.lane_races import (
+    OUT_OF_RANK,
+    WRITTEN_BY_AN_OLD_TOKEN,
+    Races,
+    come_to_an_end,
+    prepare,
+)
+from worker.database.pool import Database
+
+THREADS = 8
+SECONDS = float(os.environ.get("BACKROOM_RACE_SECONDS", "8"))
+SHOPS = tuple(f"shop-{n}" for n in range(60))
+"""The first few are at work from the start; the lanes of the others come into being while shops are paused."""
+
+
+@pytest.mark.slow
+def test_threads_racing_for_few_lanes_break_no_invariant_and_never_deadlock(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = int(os.environ.get("BACKROOM_SEED", "7"))
+    prepare(database_url, SHOPS)
+    snapshots: Counter[str] = Counter()
+    with Database(database_url, application_name="races", max_connections=THREADS + 2) as database:
+        races = Races(database, SHOPS[:4], seed)
+
+        def look() -> None:
+            snapshots["taken"] += 1
+            races.shops = SHOPS[: 4 + snapshots["taken"] // 4]
+            assert kit.broken_invariants(database_url) == {}, f"seed {seed}"
+
+        races.run(threads=THREADS, seconds=SECONDS, meanwhile=look)
+        assert races.errors == [], f"seed {seed}"
+        come_to_an_end(races, 60)
+
+    assert kit.broken_invariants(database_url) == {}
+    assert _free_slots_while_lanes_wait(database_url) == []
+    assert kit.rows(database_url, OUT_OF_RANK) == []
+    assert kit.rows(database_url, WRITTEN_BY_AN_OLD_TOKEN) == []
+    assert _deadlocks(database_url) == 0
+    with capsys.disabled():
+        print(
+            f"\n{sum(races.done.values())} transactions by {THREADS} threads in {SECONDS:g} s, seed {seed}: "
+            f"{snapshots['taken']} snapshots without a broken invariant, 0 deadlocks; {dict(races.done)}"
+        )
+
+
+def _free_slots_while_lanes_wait(url: str) -> list[dict[str, object]]:
+    """Invariant 7, at rest."""
+    return kit.rows(
+        url,
+        "SELECT l.id FROM backroom.lane l JOIN backroom.category_slot s USING (category) "
+        "WHERE l.slot_wait_at IS NOT NULL AND s.lane_id IS NULL",
+    )
+
+
+def _deadlocks(url: str) -> int:
+    """As the server counts them for this database, once all sessions have reported."""
+    wait.until(
+        lambda: (
+            not kit.rows(
+                url,
+                "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND backend_type = 'client backend'",
+            )
+        ),
+        20,
+        "the racers' sessions to end",
+    )
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
+    assert row is not None
+    return int(row[0])
