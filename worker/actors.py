@@ -1,21 +1,36 @@
-"""One actor per job category: the engine calls it with every message of the category's queue (design D3)."""
+"""One actor per queue: the engine calls it with every message of that queue (design D3)."""
 
 from functools import partial
 
 import dramatiq
 
-from schemas.categories import Category
+from schemas.categories import UNROUTED, Category, dead_letter_queue
 from worker.broker.broker import SyncBroker
 from worker.broker.delivery import Delivery
 from worker.jobs.executor import Runtime, handle
+from worker.jobs.leftovers import drain
 
 
 def declare(broker: SyncBroker, runtime: Runtime) -> None:
     """Let `broker` hand the messages of every category to the executor."""
     for category in Category:
-        broker.declare_queue(category.value)
-        dramatiq.actor(actor_name=category.value, queue_name=category.value, broker=broker)(partial(_handle, runtime))
+        _declare(broker, category.value, partial(_handle, runtime))
+
+
+def declare_drains(broker: SyncBroker, runtime: Runtime) -> None:
+    """Let `broker` hand over what RabbitMQ gave up on or could not route, to be kept as dead letters."""
+    for queue in (UNROUTED, *map(dead_letter_queue, Category)):
+        _declare(broker, queue, partial(_drain, runtime))
+
+
+def _declare(broker: SyncBroker, queue: str, actor: "partial[None]") -> None:
+    broker.declare_queue(queue)
+    dramatiq.actor(actor_name=queue, queue_name=queue, broker=broker)(actor)
 
 
 def _handle(runtime: Runtime, delivery: Delivery) -> None:
     handle(delivery, runtime)
+
+
+def _drain(runtime: Runtime, delivery: Delivery) -> None:
+    drain(delivery, runtime.database)

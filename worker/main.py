@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.catalogue import ReportName
 from schemas.job import JobState
+from schemas.wire import VERSIONS
 from worker import actors, logs
 from worker.broker.broker import SyncBroker, build_worker
 from worker.broker.relay import PointerRelay
@@ -76,6 +77,7 @@ def serve(settings: Settings) -> int:
         gauge(metrics, MetricName.SLICES_RUNNING).set_function(lambda: runtime.threads.running)
         heartbeat = stack.enter_context(_alive(settings, worker, "worker", clock, database))
         actors.declare(broker, runtime)
+        actors.declare_drains(broker, runtime)
         broker.start()
         engine = build_worker(broker)
         upkeep = Upkeep(runtime, heartbeat, _upkeep_times(settings))
@@ -193,7 +195,14 @@ def _alive(
     settings: Settings, worker: UUID, kind: str, clock: Clock, database: Database, *, beat_seconds: float | None = None
 ) -> Iterator[Heartbeat]:
     name = f"{socket.gethostname()}:{os.getpid()}"
-    ledger.register_worker(database, worker, kind=kind, name=name, lease_seconds=settings.worker_lease_seconds)
+    ledger.register_worker(
+        database,
+        worker,
+        kind=kind,
+        name=name,
+        lease_seconds=settings.worker_lease_seconds,
+        versions=VERSIONS.supported if kind == "worker" else (),
+    )
     heartbeat = Heartbeat(
         settings.database_url,
         worker,
@@ -250,7 +259,7 @@ def _watch(stop: threading.Event, threads: tuple[threading.Thread, ...]) -> bool
 
 
 def _readiness(broker: SyncBroker, heartbeat: Heartbeat, stop: threading.Event) -> Readiness:
-    problems = {}
+    problems = {f"queue {name}": problem for name, problem in broker.queue_problems.items()}
     if stop.is_set():
         problems["worker"] = "stopping"
     if not broker.connected:

@@ -17,8 +17,9 @@ from schemas.catalogue import find_report
 from schemas.categories import REQUEST_EXCHANGE
 from schemas.job import Level
 from schemas.request import SyncRequest, new_request
-from schemas.wire import ContractViolation, encode_request, parse_request
+from schemas.wire import ContractViolation, ViolationReason, encode_request, parse_request
 from worker.database import audit, ledger
+from worker.database.leftovers import KEEP_THEIR_KEY
 from worker.database.pool import Database
 from worker.database.queries import load
 from worker.database.requests import store_pending
@@ -108,6 +109,9 @@ def resume(database: Database, kind: str, name: str, who: str) -> tuple[str, ...
 def replay_dead_letter(database: Database, id: int, who: str) -> Submitted:
     """Ask for the same again, as a new job linked to the old. Repeating it replays nothing twice.
 
+    A request that was never admitted under its key keeps it, so that a copy of its sender is a duplicate; the
+    others get a key of their own.
+
     Raises:
         InvalidInput: no such dead letter, it is closed, or its body still breaks the contract.
     """
@@ -154,12 +158,20 @@ def _as_request(connection: Connection[DictRow], letter: DictRow) -> SyncRequest
     key = {"id": str(letter["id"]), "source": DEAD_LETTER_SOURCE}
     if letter["job_id"] is not None:
         return _job_as_request(connection, letter["job_id"], key)
+    if letter["reason"] in KEEP_THEIR_KEY:
+        key = {}
     try:
         document = json.loads(bytes(letter["body"]))
         if not isinstance(document, dict):
             raise ValueError("a JSON object is expected")
         return parse_request(document | key)
     except (ContractViolation, ValueError) as error:
+        if isinstance(error, ContractViolation) and error.reason is ViolationReason.UNSUPPORTED_VERSION:
+            raise InvalidInput(
+                "version_not_read",
+                f"dead letter {letter['id']} cannot be replayed by this release ({error}); a worker that reads it "
+                "replays it by itself: update the workers",
+            ) from error
         raise InvalidInput(
             "still_broken",
             f"dead letter {letter['id']} cannot be replayed: its body breaks the contract ({error}); "

@@ -2,7 +2,7 @@
 
 What it does otherwise than Dramatiq's own:
 
-- One consuming connection a process, one channel a queue; nothing is ever declared here (`topology` does that).
+- One consuming connection a process, one channel a queue; nothing is ever made here (`topology` does that).
 - A message belongs to the channel it came from; what is left after a loss is dropped, late acks are ignored.
 - Bodies are read before a message exists; one that breaks the contract reaches its actor as a ContractViolation.
 - A message is acknowledged when its handler settled it, not because its actor returned.
@@ -25,6 +25,7 @@ from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel
 
 from producers.client.connection import BrokerConnection, describe
+from schemas.wire import VERSIONS, Versions
 from worker.broker.consumer import QueueConsumer, SyncMessage
 from worker.broker.intake import Intake
 from worker.clock import Clock
@@ -51,8 +52,10 @@ class SyncBroker(Broker):
         name: str = "worker",
         chance: random.Random | None = None,
         middleware: Sequence[Middleware] = (),
+        versions: Versions = VERSIONS,
     ) -> None:
         """`threads` is also the prefetch of each queue. `chance` None: the system's randomness.
+        `versions` of the contract that are read.
 
         Nothing is connected before `start`.
         """
@@ -60,6 +63,7 @@ class SyncBroker(Broker):
         self.threads = threads
         self.intake = Intake(clock.monotonic)
         self._clock = clock
+        self._versions = versions
         self._actor_of: dict[str, str] = {}
         self._consumers: list[QueueConsumer] = []
         self._lock = threading.Lock()
@@ -96,6 +100,13 @@ class SyncBroker(Broker):
     def connected(self) -> bool:
         """Whether the consuming connection stood a moment ago; it comes back by itself."""
         return self._connection.is_open
+
+    @property
+    def queue_problems(self) -> dict[str, str]:
+        """What is wrong with a queue, by its name; the other queues work. In the broker's words."""
+        with self._lock:
+            consumers = tuple(self._consumers)
+        return {each.queue_name: problem for each in consumers if (problem := each.problem) is not None}
 
     @property
     def server_version(self) -> str:
@@ -148,6 +159,7 @@ class SyncBroker(Broker):
             prefetch=self.threads,
             timeout_seconds=timeout / 1000,
             monotonic=self._clock.monotonic,
+            versions=self._versions,
         )
         self._connection.call(partial(self._attach, consumer))
         return consumer

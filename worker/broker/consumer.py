@@ -28,14 +28,20 @@ from pika.frame import Method
 from pika.spec import Basic
 
 from producers.client.connection import BrokerConnection, Mailbox, describe
+from schemas.wire import VERSIONS, Versions
 from worker.broker.decode import to_delivery
 from worker.broker.delivery import Delivery
 from worker.broker.intake import Intake
+from worker.broker.topology import QUEUE_ARGUMENTS
 
 _log = logging.getLogger("backroom.broker")
 
 RESUBSCRIBE_SECONDS = 2.0
 """Pause before a queue is tried again whose channel the broker closed while the connection stands."""
+
+_DONE = 0
+_MAY_NOT_DECLARE = 403
+_DIFFERENT_ARGUMENTS = 406
 
 
 class _State(Enum):
@@ -120,8 +126,11 @@ class QueueConsumer(Consumer):
         prefetch: int,
         timeout_seconds: float,
         monotonic: Callable[[], float],
+        versions: Versions = VERSIONS,
     ) -> None:
         self.queue_name = queue_name
+        self.problem: str | None = "not subscribed yet"
+        """Why the queue is not consumed, or how it differs from what it must be; None: all is well."""
         self._actor_name = actor_name
         self._connection = connection
         self._new_epoch = new_epoch
@@ -129,6 +138,7 @@ class QueueConsumer(Consumer):
         self._prefetch = prefetch
         self._timeout_seconds = timeout_seconds
         self._monotonic = monotonic
+        self._versions = versions
         self._received: queue.SimpleQueue[SyncMessage] = queue.SimpleQueue()
         self._kept: deque[SyncMessage] = deque()
         """Failed, or met a pause; first in line when it ends."""
@@ -230,10 +240,31 @@ class QueueConsumer(Consumer):
         self._channel = channel
         self._epoch = self._new_epoch()
         channel.basic_qos(prefetch_count=self._prefetch)
-        self._consumer_tag = channel.basic_consume(self.queue_name, self._on_message)
+        self._consumer_tag = channel.basic_consume(
+            self.queue_name, self._on_message, callback=lambda _: self._compare(channel.connection)
+        )
+
+    def _compare(self, connection: Connection) -> None:
+        """Declare the queue, which is there, as it must be: only so the broker says how it differs (spec 6.1)."""
+        if isinstance(connection, SelectConnection) and connection.is_open:
+            connection.channel(on_open_callback=self._declare)
+
+    def _declare(self, throw_away: Channel) -> None:
+        throw_away.add_on_close_callback(self._on_compared)
+        throw_away.queue_declare(
+            self.queue_name, durable=True, arguments=dict(QUEUE_ARGUMENTS), callback=lambda _: throw_away.close()
+        )
+
+    def _on_compared(self, _: Channel, error: Exception) -> None:
+        code = getattr(error, "reply_code", None)
+        if code == _DIFFERENT_ARGUMENTS:
+            self.problem = f"has other arguments: {describe(error)}"
+            _log.error("queue %s %s. It is consumed; see `backroom topology check`", self.queue_name, self.problem)
+        elif code in (_DONE, _MAY_NOT_DECLARE):
+            self.problem = None
 
     def _on_message(self, _: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
-        delivery = to_delivery(self.queue_name, method, properties, body, self._monotonic())
+        delivery = to_delivery(self.queue_name, method, properties, body, self._monotonic(), self._versions)
         tag = method.delivery_tag or 0
         message = SyncMessage(
             Message(
@@ -280,6 +311,7 @@ class QueueConsumer(Consumer):
         if channel is self._channel:
             self._forget_channel()
         connection = channel.connection
+        self.problem = f"cannot be consumed: {describe(error)}"
         if connection.is_open and not self._stopping.is_set():
             _log.error(
                 "queue %s cannot be consumed (%s); trying again in %.0f s. Does `backroom topology check` agree?",

@@ -9,7 +9,7 @@ from pika import BasicProperties
 from pika.spec import Basic
 
 from schemas.request import SyncRequest
-from schemas.wire import ContractViolation, Pointer, ViolationReason, decode
+from schemas.wire import VERSIONS, ContractViolation, Pointer, Versions, ViolationReason, decode
 from worker.broker.delivery import Delivery
 
 _PROPERTIES = (
@@ -31,24 +31,31 @@ _log = logging.getLogger("backroom.broker")
 
 
 def to_delivery(
-    queue: str, method: Basic.Deliver, properties: BasicProperties, body: bytes, received_at: float
+    queue: str,
+    method: Basic.Deliver,
+    properties: BasicProperties,
+    body: bytes,
+    received_at: float,
+    versions: Versions = VERSIONS,
 ) -> Delivery:
     """Everything the broker told, as plain values. Never raises because of what a body or a header holds."""
     return Delivery(
         queue=queue,
         body=body,
-        content=read(body),
+        content=read(body, versions),
         headers=_plain_mapping(properties.headers or {}),
         properties={name: value for name in _PROPERTIES if (value := _plain(getattr(properties, name))) is not None},
+        exchange=method.exchange or "",
+        routing_key=method.routing_key or "",
         redelivered=bool(method.redelivered),
         received_at=received_at,
     )
 
 
-def read(body: bytes) -> SyncRequest | Pointer | ContractViolation:
+def read(body: bytes, versions: Versions = VERSIONS) -> SyncRequest | Pointer | ContractViolation:
     """What a body says; a breach of the contract is returned, not raised."""
     try:
-        return decode(body)
+        return decode(body, versions)
     except ContractViolation as violation:
         return violation
     except Exception as error:

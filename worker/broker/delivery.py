@@ -25,6 +25,9 @@ class Delivery:
     """AMQP headers, plain values."""
     properties: Mapping[str, object] = field(default_factory=dict)
     """The other AMQP properties that were set: message_id, content_type, app_id, …"""
+    exchange: str = ""
+    """Where it was published; empty: straight to a queue, or moved by the broker."""
+    routing_key: str = ""
     redelivered: bool = False
     received_at: float = 0.0
     """Monotonic seconds of this process."""
@@ -34,6 +37,15 @@ class Delivery:
     """Set by the broker: acknowledge now."""
     on_give_back: Callable[[], None] | None = None
     """Set by the broker: return to the queue now."""
+
+    def told(self) -> dict[str, object]:
+        """What the broker told about it, for whoever looks into a dead letter."""
+        return {
+            "headers": dict(self.headers),
+            "properties": dict(self.properties),
+            "exchange": self.exchange,
+            "routing_key": self.routing_key,
+        }
 
     def settle(self) -> None:
         """The ledger has it: the broker may forget the message, at once. Calling twice is harmless."""

@@ -1,7 +1,7 @@
 """Exchanges, queues, bindings and policies: what must be there, made by `topology apply`, compared by `check`.
 
 Only the queue's type is an argument, because arguments never change; everything else is a policy, which an
-operator may change while messages flow (broker spec 6.1, P8). No other code of ours declares anything.
+operator may change while messages flow (broker spec 6.1, P8). No other code of ours makes anything.
 """
 
 import re
@@ -31,7 +31,9 @@ MAX_QUEUE_BYTES = 2 * 1024**3
 """A queue that holds more refuses, and the doors turn to the database (design D7)."""
 
 _PRIORITY = 10
-_QUORUM: Mapping[str, object] = {"x-queue-type": "quorum"}
+QUEUE_ARGUMENTS: Mapping[str, object] = {"x-queue-type": "quorum"}
+"""Of every queue of ours."""
+
 _PER_QUEUE_TIMEOUT = (3, 12)
 _UNLIMITED_BY_POLICY = (4, 0)
 _FOR_QUEUES = ("all", "queues", "quorum_queues")
@@ -351,7 +353,7 @@ def _declare(connection: BlockingConnection, item: Exchange | Queue) -> str | No
             if isinstance(item, Exchange):
                 channel.exchange_declare(item.name, item.kind, durable=True, arguments=dict(item.arguments))
             else:
-                channel.queue_declare(item.name, durable=True, arguments=dict(_QUORUM))
+                channel.queue_declare(item.name, durable=True, arguments=dict(QUEUE_ARGUMENTS))
     except ChannelClosedByBroker as error:
         return error.reply_text
     return None

@@ -1,6 +1,6 @@
 """What `backroom doctor` wants to know of the database, read in one go."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,6 +59,11 @@ class Facts:
     most_overdue_seconds: float | None
     """Of the schedule that waits longest for a scheduler; negative: none is due. None: there is no schedule."""
     open_dead_letters: int
+    """Without the parked ones."""
+    unrouted: int
+    """Of them, those whose routing key names no category."""
+    parked_versions: Sequence[str]
+    """Versions of the contract that requests wait for."""
     shops: tuple[ShopGaps, ...]
     """Enabled shops, by code."""
     secrets: tuple[StoredSecret, ...]

@@ -19,11 +19,11 @@ from psycopg.types.json import Jsonb
 from schemas.catalogue import ReportName, find_report
 from schemas.request import SyncRequest, canonical_json
 from schemas.shop_settings import ShopSettings
-from schemas.wire import ContractViolation, Pointer, ViolationReason, decode
+from schemas.wire import VERSIONS, ContractViolation, Pointer, Versions, ViolationReason, decode
 from worker.database.api_log import forget_calls
 from worker.database.pool import Database
 from worker.database.queries import load
-from worker.database.requests import store_dead_letter
+from worker.database.requests import bury, store_dead_letter
 from worker.errors import Bug, LeaseLost
 from worker.model.shop import Shop
 from worker.report import Counters, FollowUp, JobContext
@@ -139,11 +139,14 @@ def merge_key(request: SyncRequest) -> str | None:
 # -- workers ---------------------------------------------------------------------------------------------------
 
 
-def register_worker(database: Database, worker: UUID, *, kind: str, name: str, lease_seconds: float) -> None:
-    """Announce a process; `kind` is worker or foreground."""
+def register_worker(
+    database: Database, worker: UUID, *, kind: str, name: str, lease_seconds: float, versions: Sequence[str] = ()
+) -> None:
+    """Announce a process; `kind` is worker or foreground, `versions` are those of the contract that it reads."""
     with database.transaction() as connection:
         connection.execute(
-            SQL("ledger")["register_worker"], {"id": worker, "kind": kind, "name": name, "lease_seconds": lease_seconds}
+            SQL("ledger")["register_worker"],
+            {"id": worker, "kind": kind, "name": name, "versions": list(versions), "lease_seconds": lease_seconds},
         )
 
 
@@ -436,25 +439,27 @@ def repair(database: Database, age_seconds: float) -> tuple[tuple[Wakeup, ...], 
     return tuple(_wakeup(row) for row in rows), missing
 
 
-def relay_one(database: Database) -> tuple[bool, tuple[Wakeup, ...]]:
+def relay_one(database: Database, versions: Versions = VERSIONS) -> tuple[bool, tuple[Wakeup, ...]]:
     """T11: admit the oldest pending request; False when there is none. A body that breaks the contract
-    becomes a dead letter."""
+    becomes a dead letter; one of a version that is not read is parked."""
     with database.transaction() as connection:
         row = connection.execute(SQL("ledger")["next_pending"]).fetchone()
         if row is None:
             return False, ()
-        wakeups = _relay(connection, bytes(row["body"]), row["origin"], row["replay_of"])
+        wakeups = _relay(connection, bytes(row["body"]), row["origin"], row["replay_of"], versions)
         connection.execute(SQL("ledger")["delete_pending"], {"source": row["source"], "id": row["id"]})
     return True, wakeups
 
 
-def _relay(connection: Connection[DictRow], body: bytes, origin: str, replay_of: int | None) -> tuple[Wakeup, ...]:
+def _relay(
+    connection: Connection[DictRow], body: bytes, origin: str, replay_of: int | None, versions: Versions
+) -> tuple[Wakeup, ...]:
     try:
-        request = decode(body)
+        request = decode(body, versions)
         if isinstance(request, Pointer):
             raise ContractViolation(ViolationReason.CONTRACT, ("type: a pointer is no request",))
     except ContractViolation as violation:
-        store_dead_letter(connection, reason=violation.reason.value, detail=str(violation), origin=origin, body=body)
+        bury(connection, violation, origin=origin, body=body)
         return ()
     admission = admit_in(
         connection, request, worker=None, may_claim=False, body=body, origin=origin, replay_of=replay_of

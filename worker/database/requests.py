@@ -7,6 +7,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from schemas.wire import ContractViolation, ViolationReason, envelope
 from worker.database.queries import load
 
 
@@ -60,25 +61,65 @@ def store_dead_letter(
     report: str | None = None,
     source: str | None = None,
     request_id: str | None = None,
+    version: str | None = None,
     redelivered: bool = False,
 ) -> int | None:
     """Keep a message that cannot become a job, with its bytes. None: a copy was kept before (`redelivered`).
 
-    `origin` is the queue or door it came through; `headers` holds plain JSON values.
+    `origin` is the queue or door it came through; `headers` holds plain JSON values. `version`: parked, until a
+    worker reads that version of the contract. Characters that no database keeps are replaced, except in the bytes.
     """
     row = connection.execute(
         load("ledger")["store_dead_letter"],
         {
             "reason": reason,
-            "detail": detail,
+            "detail": _storable(detail),
             "origin": origin,
             "shop": shop,
             "report": report,
             "source": source,
             "request_id": request_id,
+            "version": version,
             "body": body,
-            "headers": Jsonb(dict(headers or {})),
+            "headers": Jsonb(_storable(dict(headers or {}))),
             "redelivered": redelivered,
         },
     ).fetchone()
     return None if row is None else int(row["id"])
+
+
+def bury(
+    connection: Connection[DictRow],
+    violation: ContractViolation,
+    *,
+    origin: str,
+    body: bytes,
+    headers: Mapping[str, Any] | None = None,
+    redelivered: bool = False,
+) -> int | None:
+    """Keep a message that breaks the contract; one of a version that is not read is parked. None: as above."""
+    sender = envelope(body)
+    return store_dead_letter(
+        connection,
+        reason=violation.reason.value,
+        detail=str(violation),
+        origin=origin,
+        body=body,
+        headers=headers,
+        shop=sender.subject,
+        source=sender.source,
+        request_id=sender.id,
+        version=sender.type if violation.reason is ViolationReason.UNSUPPORTED_VERSION else None,
+        redelivered=redelivered,
+    )
+
+
+def _storable(value: object) -> object:
+    """The same without U+0000 and half characters: a stranger's header must not keep its message from being kept."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode(errors="replace").decode()
+    if isinstance(value, Mapping):
+        return {str(_storable(key)): _storable(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_storable(child) for child in value]
+    return value

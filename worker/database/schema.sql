@@ -722,6 +722,7 @@ CREATE TABLE backroom.dead_letter (
     report text,
     source text,
     request_id text,
+    version text,
     job_id bigint,
     body bytea,
     headers jsonb DEFAULT '{}'::jsonb NOT NULL,
@@ -1311,6 +1312,7 @@ CREATE TABLE backroom.worker (
     id uuid NOT NULL,
     kind text NOT NULL,
     name text NOT NULL,
+    versions text[] DEFAULT '{}'::text[] NOT NULL,
     started_at timestamp with time zone DEFAULT backroom.now() NOT NULL,
     alive_until timestamp with time zone NOT NULL,
     CONSTRAINT worker_kind_check CHECK ((kind = ANY (ARRAY['worker'::text, 'foreground'::text])))
@@ -2126,6 +2128,8 @@ CREATE UNIQUE INDEX category_slot_lane ON backroom.category_slot USING btree (la
 CREATE INDEX dead_letter_job ON backroom.dead_letter USING btree (job_id) WHERE (job_id IS NOT NULL);
 
 CREATE INDEX dead_letter_open ON backroom.dead_letter USING btree (id) WHERE (state = 'open'::text);
+
+CREATE INDEX dead_letter_parked ON backroom.dead_letter USING btree (version, id) WHERE ((state = 'open'::text) AND (version IS NOT NULL));
 
 CREATE INDEX inbox_dead_letter ON backroom.inbox USING btree (dead_letter_id) WHERE (dead_letter_id IS NOT NULL);
 

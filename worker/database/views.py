@@ -10,6 +10,7 @@ from psycopg.rows import DictRow
 
 from schemas.catalogue import CATALOGUE
 from schemas.job import JobAttempt, JobDetail, JobEvent, JobState, JobSummary, Level
+from worker.database.leftovers import KEEP_THEIR_KEY
 from worker.database.queries import load
 
 MOST_ROWS = 1_000
@@ -91,6 +92,10 @@ class House:
     workers: int
     pending_requests: int
     dead_letters_without_shop: int
+    unrouted: int
+    """Open dead letters whose routing key names no category."""
+    parked: int
+    """Requests that wait for a worker that reads their version of the contract."""
 
 
 def jobs(
@@ -167,7 +172,8 @@ def dead_letters(
 
 def dead_letter(connection: Connection[DictRow], id: int) -> DeadLetter | None:
     """One dead letter with body and headers. Looking changes nothing."""
-    row = connection.execute(load("views")["dead_letter"], {"id": id}).fetchone()
+    arguments = {"id": id, "keep_their_key": sorted(KEEP_THEIR_KEY)}
+    row = connection.execute(load("views")["dead_letter"], arguments).fetchone()
     if row is None:
         return None
     body = row.pop("body")
@@ -182,7 +188,7 @@ def cues(connection: Connection[DictRow], shop: str | None = None) -> tuple[Shop
 
 
 def house(connection: Connection[DictRow]) -> House:
-    """Workers alive, requests that wait for a relay, dead letters of no shop."""
+    """Workers alive, requests that wait, dead letters that are nobody's."""
     row = connection.execute(load("views")["house"]).fetchone()
     if row is None:
         raise LookupError("the house query returns one row")

@@ -16,13 +16,13 @@ import psycopg
 
 from schemas.catalogue import ReportName
 from schemas.request import SyncRequest
-from schemas.wire import ContractViolation, Pointer
+from schemas.wire import VERSIONS, ContractViolation, Pointer, Versions
 from worker.broker.delivery import Delivery
 from worker.clock import Clock
 from worker.database import ledger
 from worker.database.ledger import Admission, Claim, Settlement, Wakeup
 from worker.database.pool import Database
-from worker.database.requests import store_dead_letter
+from worker.database.requests import bury
 from worker.errors import Scope, Unreachable
 from worker.jobs.backoff import RetryPolicy
 from worker.jobs.slices import Slice, SliceLimits
@@ -52,6 +52,8 @@ class Runtime:
     draining: threading.Event
     nudge: threading.Event
     """Set when rows were written that the upkeep thread should look at now."""
+    versions: Versions = VERSIONS
+    """Of the contract, that this process reads."""
     uniform: Callable[[], float] = random.random
     held: set[tuple[int, int]] = field(default_factory=set)
     """(lane, token) pairs that threads of this process run."""
@@ -78,13 +80,12 @@ def handle(delivery: Delivery, runtime: Runtime) -> None:
 
 def _bury(delivery: Delivery, violation: ContractViolation, runtime: Runtime) -> None:
     with runtime.database.transaction() as connection:
-        store_dead_letter(
+        bury(
             connection,
-            reason=violation.reason.value,
-            detail=str(violation),
+            violation,
             origin=delivery.queue,
             body=delivery.body,
-            headers=_told(delivery),
+            headers=delivery.told(),
             redelivered=delivery.redelivered,
         )
     canonical_line("message_refused", queue=delivery.queue, reason=violation.reason.value, detail=str(violation))
@@ -112,7 +113,7 @@ def _admit(delivery: Delivery, request: SyncRequest, may_claim: bool, runtime: R
         may_claim=may_claim and not runtime.draining.is_set(),
         body=delivery.body,
         origin=delivery.queue,
-        headers=_told(delivery),
+        headers=delivery.told(),
         redelivered=delivery.redelivered,
     )
     canonical_line(
@@ -267,8 +268,3 @@ def _log(slice_: Slice, result: Outcome | Exception, transition: Transition | No
         exception=result if isinstance(result, Exception) and (change and change.error_code == "unexpected") else None,
         **counters,
     )
-
-
-def _told(delivery: Delivery) -> dict[str, object]:
-    """What the broker told about a message, for the dead letter."""
-    return {"headers": dict(delivery.headers), "properties": dict(delivery.properties)}

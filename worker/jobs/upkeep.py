@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from worker.database import ledger
+from worker.database import ledger, leftovers
 from worker.errors import Unreachable
 from worker.jobs.executor import Runtime
 from worker.jobs.liveness import Heartbeat
@@ -84,6 +84,7 @@ class Upkeep:
             self._guarded("own_lanes", self._own_lanes)
             self._guarded("repair", self._repair)
             self._guarded("probe", self._probe)
+            self._guarded("parked", self._replay_parked)
         if now - self._last_forget >= self._times.forget_seconds:
             self._last_forget = now
             self._guarded("forget", self._forget)
@@ -104,7 +105,7 @@ class Upkeep:
     def _relay(self) -> None:
         more = True
         while more and not self._stop.is_set():
-            more, wakeups = ledger.relay_one(self._runtime.database)
+            more, wakeups = ledger.relay_one(self._runtime.database, self._runtime.versions)
             self._runtime.publish(wakeups)
 
     def _reap(self) -> None:
@@ -142,6 +143,13 @@ class Upkeep:
         for kind, name, cause in ledger.pauses_to_probe(runtime.database):
             runtime.publish(ledger.resume(runtime.database, kind=kind, name=name, cause=cause, probe=True))
             log.info("lanes_probed", kind=kind, name=name, cause=cause)
+
+    def _replay_parked(self) -> None:
+        runtime = self._runtime
+        more = True
+        while more and not self._stop.is_set():
+            more, wakeups = leftovers.replay_one_parked(runtime.database, runtime.versions, runtime.worker)
+            runtime.publish(wakeups)
 
     def _forget(self) -> None:
         ledger.forget_old(

@@ -176,9 +176,25 @@ def check_shops(facts: Facts) -> Iterator[Finding]:
     for pause in facts.pauses:
         subject = f"{pause.kind} {pause.name}".strip()
         yield Finding(Level.WARNING, subject, f"paused since {output.as_text(pause.since)}: {pause.cause}")
+
+
+def check_dead_letters(facts: Facts) -> Iterator[Finding]:
+    """Was anything given up?"""
     if facts.open_dead_letters:
         text = f"{facts.open_dead_letters} open: `backroom dead-letters list`"
         yield Finding(Level.WARNING, "dead letters", text)
+    if facts.unrouted:
+        text = (
+            f"{facts.unrouted} messages have a routing key that names no category: `backroom dead-letters list "
+            "--reason unrouted`, tell their sender, and replay them"
+        )
+        yield Finding(Level.WARNING, "routing", text)
+    if facts.parked_versions:
+        text = (
+            f"requests of {', '.join(facts.parked_versions)} wait for a worker that reads it: update the workers; "
+            "they are replayed by themselves"
+        )
+        yield Finding(Level.WARNING, "versions", text)
 
 
 def check_stored_secrets(box: SecretBox, secrets: tuple[StoredSecret, ...]) -> Iterator[Finding]:
@@ -211,6 +227,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield check_clock(facts, datetime.now(UTC))
             yield from check_processes(facts)
             yield from check_shops(facts)
+            yield from check_dead_letters(facts)
             with suppress(InvalidInput):  # told already
                 yield from check_stored_secrets(_box(settings), facts.secrets)
             yield _erp(database)

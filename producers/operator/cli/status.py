@@ -58,7 +58,8 @@ def status(
     )
     output.tell(
         f"{house.workers} workers alive, {house.pending_requests} requests wait for a relay, "
-        f"{house.dead_letters_without_shop} dead letters of no shop"
+        f"{house.dead_letters_without_shop} dead letters of no shop, {house.unrouted} unrouted messages, "
+        f"{house.parked} requests wait for a newer worker"
     )
 
 

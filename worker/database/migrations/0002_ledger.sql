@@ -5,6 +5,7 @@ CREATE TABLE backroom.worker (
     id uuid PRIMARY KEY,                            -- a new one at every start
     kind text NOT NULL CHECK (kind IN ('worker', 'foreground')),
     name text NOT NULL,                             -- host and process, for people
+    versions text[] NOT NULL DEFAULT '{}',          -- of the contract, that it reads; foreground: none
     started_at timestamptz NOT NULL DEFAULT backroom.now(),
     alive_until timestamptz NOT NULL
 );
@@ -157,13 +158,14 @@ CREATE TABLE backroom.job_plan (
 CREATE TABLE backroom.dead_letter (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT backroom.now(),
-    reason text NOT NULL,                           -- contract, not_json, unknown_shop, idempotency_conflict, …
+    reason text NOT NULL,                           -- contract, unknown_shop, unrouted, delivery_limit, …
     detail text NOT NULL,
     origin text NOT NULL,                           -- queue, door or "job"
     shop text,
     report text,
     source text,                                    -- key of the request, as far as it could be read
     request_id text,
+    version text,                                   -- parked: the version of the contract that nobody read yet
     job_id bigint REFERENCES backroom.job,          -- the job that failed; null: never became one
     body bytea,                                     -- exactly what came; null for a failed job
     headers jsonb NOT NULL DEFAULT '{}',
@@ -174,6 +176,7 @@ CREATE TABLE backroom.dead_letter (
     CHECK (body IS NOT NULL OR job_id IS NOT NULL)
 );
 CREATE INDEX dead_letter_open ON backroom.dead_letter (id) WHERE state = 'open';
+CREATE INDEX dead_letter_parked ON backroom.dead_letter (version, id) WHERE state = 'open' AND version IS NOT NULL;
 CREATE INDEX dead_letter_job ON backroom.dead_letter (job_id) WHERE job_id IS NOT NULL;
 
 -- Idempotency keys of requests (design D8).

@@ -11,7 +11,10 @@ SELECT backroom.now() AS now,
        (SELECT count(*) FROM backroom.schedule WHERE state = 'active') AS schedules,
        (SELECT extract(epoch FROM backroom.now() - min(next_due_at))::float8 FROM backroom.schedule)
            AS most_overdue_seconds,
-       (SELECT count(*) FROM backroom.dead_letter WHERE state = 'open') AS open_dead_letters;
+       (SELECT count(*) FROM backroom.dead_letter WHERE state = 'open' AND version IS NULL) AS open_dead_letters,
+       (SELECT count(*) FROM backroom.dead_letter WHERE state = 'open' AND reason = 'unrouted') AS unrouted,
+       (SELECT coalesce(array_agg(DISTINCT version ORDER BY version), '{}')
+          FROM backroom.dead_letter WHERE state = 'open' AND version IS NOT NULL) AS parked_versions;
 
 -- name: shop_gaps
 -- Enabled shops and the credentials they have.

@@ -2,8 +2,8 @@
 
 -- name: register_worker!
 -- A process announces itself; its lanes are its own while the lease lasts.
-INSERT INTO backroom.worker (id, kind, name, alive_until)
-VALUES (:id, :kind, :name, backroom.now() + :lease_seconds * interval '1 second');
+INSERT INTO backroom.worker (id, kind, name, versions, alive_until)
+VALUES (:id, :kind, :name, :versions, backroom.now() + :lease_seconds * interval '1 second');
 
 -- name: renew_worker
 -- The heartbeat. Tells whether the lease had run out before.
@@ -165,8 +165,8 @@ DELETE FROM backroom.pending_request p
 
 -- name: store_dead_letter
 -- A redelivered message that was stored already, but whose acknowledgement got lost, is not stored twice.
-INSERT INTO backroom.dead_letter (reason, detail, origin, shop, report, source, request_id, body, headers)
-SELECT :reason, :detail, :origin, :shop, :report, :source, :request_id, :body, :headers
+INSERT INTO backroom.dead_letter (reason, detail, origin, shop, report, source, request_id, version, body, headers)
+SELECT :reason, :detail, :origin, :shop, :report, :source, :request_id, :version, :body, :headers
  WHERE NOT (:redelivered AND EXISTS (
         SELECT FROM backroom.dead_letter d
          WHERE d.reason = :reason AND d.origin = :origin AND d.body = :body

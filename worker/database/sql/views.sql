@@ -57,7 +57,9 @@ SELECT d.id, d.at, d.reason, d.detail, d.origin, d.shop, d.report, d.source, d.r
 SELECT d.id, d.at, d.reason, d.detail, d.origin, d.shop, d.report, d.source, d.request_id, d.job_id, d.state,
        d.closed_at, d.closed_by, d.body, d.headers,
        (SELECT i.job_id FROM backroom.inbox i
-         WHERE i.source = '/dead-letters' AND i.id = d.id::text) AS replay_job_id
+         WHERE (i.source, i.id) = (CASE WHEN d.reason = ANY (:keep_their_key) THEN d.source ELSE '/dead-letters' END,
+                                   CASE WHEN d.reason = ANY (:keep_their_key) THEN d.request_id ELSE d.id::text END)
+           AND d.state = 'replayed') AS replay_job_id
   FROM backroom.dead_letter d WHERE d.id = :id;
 
 -- name: lock_dead_letter
@@ -117,4 +119,6 @@ SELECT (SELECT count(*) FROM backroom.worker WHERE kind = 'worker' AND alive_unt
        (SELECT count(*) FROM backroom.pending_request) AS pending_requests,
        (SELECT count(*) FROM backroom.dead_letter
          WHERE state = 'open' AND NOT EXISTS (SELECT FROM backroom.shop s WHERE s.code = dead_letter.shop))
-         AS dead_letters_without_shop;
+         AS dead_letters_without_shop,
+       (SELECT count(*) FROM backroom.dead_letter WHERE state = 'open' AND reason = 'unrouted') AS unrouted,
+       (SELECT count(*) FROM backroom.dead_letter WHERE state = 'open' AND version IS NOT NULL) AS parked;

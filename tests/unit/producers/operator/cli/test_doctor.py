@@ -10,6 +10,7 @@ from producers.operator.cli.doctor import (
     Finding,
     Level,
     check_clock,
+    check_dead_letters,
     check_migrations,
     check_processes,
     check_server,
@@ -30,6 +31,8 @@ HEALTHY = Facts(
     schedules=1,
     most_overdue_seconds=-30.0,
     open_dead_letters=0,
+    unrouted=0,
+    parked_versions=(),
     shops=(ShopGaps("my-shop", connected=True, webhook_secrets=1),),
     secrets=(),
     pauses=(),
@@ -37,7 +40,7 @@ HEALTHY = Facts(
 
 
 def findings(facts: Facts) -> list[Finding]:
-    return [check_clock(facts, NOON), *check_processes(facts), *check_shops(facts)]
+    return [check_clock(facts, NOON), *check_processes(facts), *check_shops(facts), *check_dead_letters(facts)]
 
 
 def test_a_healthy_house_has_no_findings_but_good_ones() -> None:
@@ -71,6 +74,13 @@ def test_a_healthy_house_has_no_findings_but_good_ones() -> None:
             "its webhooks are refused",
         ),
         (replace(HEALTHY, open_dead_letters=3), Level.WARNING, "dead letters", "3 open"),
+        (replace(HEALTHY, unrouted=2), Level.WARNING, "routing", "dead-letters list --reason unrouted"),
+        (
+            replace(HEALTHY, parked_versions=("sync.requested.v2",)),
+            Level.WARNING,
+            "versions",
+            "sync.requested.v2 wait for a worker that reads it",
+        ),
         (
             replace(HEALTHY, pauses=(Pause("shop", "x", "token_refused", NOON),)),
             Level.WARNING,
