@@ -62,6 +62,10 @@ schema: setup ## Refresh Shopify's official schema from its npm package
 schema-sql: setup ## Write the database on one page (worker/database/schema.sql) from the migrations
 	@$(BIN)/python -m tests.support.write_schema_sql
 
+.PHONY: metrics-page
+metrics-page: setup ## Write the tables of docs/metrics.md from the list of metrics
+	@$(BIN)/python -m tests.support.metrics_page
+
 .PHONY: contract
 contract: setup ## Write the published contract (schemas/published/)
 	@$(BIN)/backroom contract export

@@ -125,6 +125,11 @@ class BrokerConnection:
         return ", ".join(f"{node.host}:{node.port}" for node in self._nodes)
 
     @property
+    def thread(self) -> threading.Thread:
+        """The I/O thread, for whoever watches over it."""
+        return self._thread
+
+    @property
     def is_running(self) -> bool:
         """Whether the I/O thread lives: started, and not closed."""
         return self._thread.is_alive()

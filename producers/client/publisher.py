@@ -118,6 +118,11 @@ class Publisher:
         self._outbox: Mailbox[tuple[Outgoing, Future[None]]] = Mailbox(self._connection, self._send)
 
     @property
+    def connection(self) -> BrokerConnection:
+        """What the messages go over, for whoever watches over its thread."""
+        return self._connection
+
+    @property
     def ready(self) -> bool:
         """Whether a message published now would be sent at once."""
         return self._ready.is_set()

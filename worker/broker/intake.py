@@ -19,6 +19,7 @@ class Intake:
         self._lock = threading.Lock()
         self._failures = 0
         self._paused_until = 0.0
+        self._failing_since: float | None = None
         self._successes = 0
 
     @property
@@ -31,6 +32,12 @@ class Intake:
         """Pauses in a row without a success; 0 while all is well."""
         return self._failures
 
+    @property
+    def unsettled_seconds(self) -> float:
+        """How long nothing could be settled although something was tried; 0 while all is well."""
+        since = self._failing_since
+        return 0.0 if since is None else self._monotonic() - since
+
     def pause_seconds(self) -> float:
         """Seconds until messages are taken again; 0 while they are."""
         return max(0.0, self._paused_until - self._monotonic())
@@ -39,6 +46,8 @@ class Intake:
         """A delivery was not settled: returns the seconds to pause. Failures within a pause count once."""
         with self._lock:
             now = self._monotonic()
+            if self._failing_since is None:
+                self._failing_since = now
             if now >= self._paused_until:
                 self._failures += 1
                 pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(self._failures - 1, 16))
@@ -50,4 +59,5 @@ class Intake:
         with self._lock:
             self._successes += 1
             self._failures = 0
+            self._failing_since = None
             self._paused_until = 0.0

@@ -30,6 +30,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._alive_until = clock.monotonic() + lease_seconds
         self._renewed_after_lapse: float | None = None
+        self._renewed_at = self._went_round_at = clock.monotonic()
 
     def start(self) -> None:
         self._thread.start()
@@ -42,6 +43,16 @@ class Heartbeat:
     def thread(self) -> threading.Thread:
         """For the watchdog."""
         return self._thread
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since its loop last went round; for the watchdog."""
+        return self._clock.monotonic() - self._went_round_at
+
+    @property
+    def age_seconds(self) -> float:
+        """Since the lease was last renewed, counted from before the renewal was sent."""
+        return self._clock.monotonic() - self._renewed_at
 
     @property
     def alive(self) -> bool:
@@ -57,7 +68,7 @@ class Heartbeat:
         connection: Connection[DictRow] | None = None
         wait = 0.0
         while not self._stop.wait(wait):
-            sent = self._clock.monotonic()
+            sent = self._went_round_at = self._clock.monotonic()
             try:
                 if connection is None or connection.closed:
                     connection = connect(self._url, f"backroom/{self._worker}")
@@ -66,6 +77,7 @@ class Heartbeat:
                     self._renewed_after_lapse = sent
                     log.warning("lease_lapsed", worker=str(self._worker))
                 self._alive_until = sent + self._lease
+                self._renewed_at = sent
                 wait = self._beat
             except psycopg.Error as error:
                 log.warning("heartbeat_failed", error=str(error).strip(), alive=self.alive)
