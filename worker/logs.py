@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Final, TextIO
 
 import structlog
@@ -102,8 +103,10 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def _cleaned(key: str, value: Any) -> Any:
-    if _SECRET_KEYS.search(key) and key not in _NOT_SECRET and value is not None:
+    if value is not None and _is_secret(key):
         return HIDDEN
+    if value is None or isinstance(value, int | float):
+        return value
     if isinstance(value, str):
         return without_credentials(value)
     if isinstance(value, Mapping | MutableMapping):
@@ -113,6 +116,13 @@ def _cleaned(key: str, value: Any) -> Any:
     return value
 
 
+@lru_cache(maxsize=1024)
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEYS.search(key) is not None and key not in _NOT_SECRET
+
+
 def without_credentials(text: str) -> str:
     """The text with `user:password@` in URLs and Shopify's access tokens blotted out."""
-    return _SHOPIFY_TOKEN.sub(HIDDEN, _CREDENTIALS_IN_URL.sub(rf"\g<scheme>{HIDDEN}@", text))
+    if "@" in text:
+        text = _CREDENTIALS_IN_URL.sub(rf"\g<scheme>{HIDDEN}@", text)
+    return _SHOPIFY_TOKEN.sub(HIDDEN, text) if "shp" in text else text

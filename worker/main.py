@@ -55,8 +55,8 @@ WATCHDOG_EXIT = 70
 log = logs.logger(__name__)
 
 
-def serve(settings: Settings) -> int:
-    """Run a worker until SIGTERM or SIGINT; returns the exit code.
+def serve(settings: Settings, *, reports: Mapping[ReportName, ReportFunction] | None = None) -> int:
+    """Run a worker until SIGTERM or SIGINT; returns the exit code. `reports` None: those of the registry.
 
     Raises:
         Unreachable: RabbitMQ or PostgreSQL does not answer at the start.
@@ -73,6 +73,8 @@ def serve(settings: Settings) -> int:
         stack.callback(broker.close)
         relay = stack.enter_context(PointerRelay.open(settings.amqp_url, name=f"relay {worker}"))
         runtime = _runtime(settings, worker, database, clock, _publish_through(relay), stack)
+        if reports is not None:
+            runtime.reports = reports
         runtime.on_slice = _slice_metrics(metrics)
         gauge(metrics, MetricName.SLICES_RUNNING).set_function(lambda: runtime.threads.running)
         heartbeat = stack.enter_context(_alive(settings, worker, "worker", clock, database))

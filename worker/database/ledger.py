@@ -180,6 +180,11 @@ def admit(
 
     A key that came before with other content, and a shop that is unknown or disabled, make a dead letter.
     """
+    with database.statements() as connection:
+        row = _ask_to_admit(connection, request, worker, may_claim, None)
+    if row["verdict"] not in _REFUSALS:
+        return _admission(row)
+    # Nothing was written yet: a refusal and its dead letter share a transaction.
     with database.transaction() as connection:
         return admit_in(
             connection,
@@ -206,8 +211,18 @@ def admit_in(
     replay_of: int | None = None,
 ) -> Admission:
     """`admit` inside the caller's transaction."""
+    row = _ask_to_admit(connection, request, worker, may_claim, replay_of)
+    if row["verdict"] in _REFUSALS:
+        _refuse(connection, request, row["verdict"], body, origin, headers, redelivered)
+        return Admission(Verdict.DEAD_LETTER, None, None, ())
+    return _admission(row)
+
+
+def _ask_to_admit(
+    connection: Connection[DictRow], request: SyncRequest, worker: UUID | None, may_claim: bool, replay_of: int | None
+) -> DictRow:
     parameters = request.parameters
-    row = _call(
+    return _call(
         connection,
         "admit",
         {
@@ -230,9 +245,9 @@ def admit_in(
             "may_claim": may_claim,
         },
     )
-    if row["verdict"] in _REFUSALS:
-        _refuse(connection, request, row["verdict"], body, origin, headers, redelivered)
-        return Admission(Verdict.DEAD_LETTER, None, None, ())
+
+
+def _admission(row: DictRow) -> Admission:
     return Admission(Verdict(row["verdict"]), row["job_id"], _claim(row["claimed"]), _one_wakeup(row))
 
 
@@ -280,7 +295,7 @@ def _refuse(
 
 def wake(database: Database, pointer: Pointer, *, worker: UUID, may_claim: bool) -> Admission:
     """T2: handle a pointer."""
-    with database.transaction() as connection:
+    with database.statements() as connection:
         row = _call(
             connection,
             "wake",
@@ -334,7 +349,7 @@ def settle(
     go_on: bool,
 ) -> Settlement:
     """T4: write what became of a slice, free the lane, and with `go_on` take the lane's best job at once."""
-    with database.transaction() as connection:
+    with database.statements() as connection:
         row = _call(
             connection,
             "settle",

@@ -1,5 +1,6 @@
 """The one way to a database connection: a pool whose sessions keep the house rules (design 4.1)."""
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -47,7 +48,7 @@ class Database:
             open=False,
             timeout=acquire_seconds,
             reconnect_timeout=RECONNECT_SECONDS,
-            check=ConnectionPool.check_connection,
+            check=_check,
             name=application_name,
         )
 
@@ -92,6 +93,15 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _check(connection: Connection[DictRow]) -> None:
+    """Refuse a connection that the server has ended. It said so, hence there is something to read; asking each time
+    would cost a round trip a transaction."""
+    line = select.poll()
+    line.register(connection.fileno(), select.POLLIN)
+    if line.poll(0):
+        ConnectionPool.check_connection(connection)
 
 
 def session_arguments(application_name: str) -> dict[str, Any]:

@@ -9,8 +9,9 @@ CREATE TABLE backroom.clock_offset (
 INSERT INTO backroom.clock_offset DEFAULT VALUES;
 
 -- Always called with its schema: a bare now() is the start of the transaction, before its waits.
-CREATE FUNCTION backroom.now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
-    AS $$ SELECT clock_timestamp() + shift FROM backroom.clock_offset $$;
+-- PL/pgSQL keeps its plan for the session; a function in SQL would be planned at every call.
+CREATE FUNCTION backroom.now() RETURNS timestamptz LANGUAGE plpgsql STABLE PARALLEL SAFE
+    AS $$ BEGIN RETURN (SELECT clock_timestamp() + shift FROM backroom.clock_offset); END $$;
 
 CREATE TABLE backroom.shop (
     code text PRIMARY KEY CHECK (code ~ '^[a-z0-9][a-z0-9-]{0,59}$'),

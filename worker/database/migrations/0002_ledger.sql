@@ -215,11 +215,13 @@ CREATE FUNCTION backroom.level_gap(p_level integer) RETURNS interval LANGUAGE sq
     AS $$ SELECT p_level * interval '10 minutes' $$;
 
 CREATE FUNCTION backroom.head(p_lane bigint, OUT id bigint, OUT owner uuid, OUT rank_at timestamptz)
-    LANGUAGE sql VOLATILE AS $$
-    SELECT j.id, j.owner, j.rank_at FROM backroom.job j
+    LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    SELECT j.id, j.owner, j.rank_at INTO id, owner, rank_at FROM backroom.job j
      WHERE j.lane_id = p_lane AND j.state = 'queued' AND NOT j.passed_over
        AND (j.expires_at IS NULL OR j.expires_at > backroom.now())
-     ORDER BY j.rank_at, j.id LIMIT 1 $$;
+     ORDER BY j.rank_at, j.id LIMIT 1;
+END $$;
 
 -- Caller holds the lane's lock. True: the lane may run as far as its category's limit goes.
 CREATE FUNCTION backroom.take_slot(p_lane bigint, p_category text) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -281,8 +283,9 @@ BEGIN
 END $$;
 
 -- Everything a worker needs to run a job, in one document.
-CREATE FUNCTION backroom.claimed_job(p_job bigint) RETURNS jsonb LANGUAGE sql VOLATILE AS $$
-    SELECT jsonb_build_object(
+CREATE FUNCTION backroom.claimed_job(p_job bigint) RETURNS jsonb LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN (SELECT jsonb_build_object(
         'job_id', j.id, 'lane_id', j.lane_id, 'token', j.token, 'category', l.category, 'report', j.report,
         'parameters', j.parameters, 'dry_run', j.dry_run, 'requested_by', j.requested_by,
         'traceparent', j.traceparent, 'attempt', j.attempt, 'crash_count', j.crash_count, 'level', j.level,
@@ -294,7 +297,8 @@ CREATE FUNCTION backroom.claimed_job(p_job bigint) RETURNS jsonb LANGUAGE sql VO
         'shop', jsonb_build_object('code', j.shop, 'domain', s.domain, 'api_url', s.api_url,
                                    'enabled', s.enabled, 'settings', s.settings))
       FROM backroom.job j JOIN backroom.lane l ON l.id = j.lane_id JOIN backroom.shop s ON s.code = j.shop
-     WHERE j.id = p_job $$;
+     WHERE j.id = p_job);
+END $$;
 
 -- Caller holds the lane's lock. Null: busy, paused, no slot, nothing in line, or the worker's lease is over.
 CREATE FUNCTION backroom.claim(p_lane bigint, p_worker uuid, p_foreground boolean DEFAULT false)
@@ -337,17 +341,17 @@ BEGIN
     END IF;
 END $$;
 
--- The lane of a scope and category, made on first use with the pauses of its shop, category and ERP.
-CREATE FUNCTION backroom.lane_of(p_scope text, p_category text) RETURNS bigint LANGUAGE plpgsql AS $$
+-- The lane of a scope and category, locked; made on first use with the pauses of its shop, category and ERP.
+CREATE FUNCTION backroom.lock_lane_of(p_scope text, p_category text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE found_id bigint;
 BEGIN
-    SELECT id INTO found_id FROM backroom.lane WHERE scope = p_scope AND category = p_category;
+    SELECT id INTO found_id FROM backroom.lane WHERE scope = p_scope AND category = p_category FOR NO KEY UPDATE;
     IF FOUND THEN RETURN found_id; END IF;
     PERFORM backroom.lock_pauses(false);
     INSERT INTO backroom.lane (scope, category) VALUES (p_scope, p_category)
         ON CONFLICT (scope, category) DO NOTHING RETURNING id INTO found_id;
     IF found_id IS NULL THEN
-        SELECT id INTO found_id FROM backroom.lane WHERE scope = p_scope AND category = p_category;
+        SELECT id INTO found_id FROM backroom.lane WHERE scope = p_scope AND category = p_category FOR NO KEY UPDATE;
         RETURN found_id;
     END IF;
     INSERT INTO backroom.lane_pause (lane_id, cause)
@@ -370,7 +374,7 @@ DECLARE
     v_lane bigint; known backroom.inbox; target backroom.job; v_now timestamptz; v_state backroom.job_state;
     v_problem text;
 BEGIN
-    job_id := nextval(pg_get_serial_sequence('backroom.job', 'id'));
+    job_id := nextval('backroom.job_id_seq');
     INSERT INTO backroom.inbox (source, id, hash, job_id) VALUES (p_source, p_id, p_hash, job_id)
         ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
@@ -388,8 +392,7 @@ BEGIN
             DELETE FROM backroom.inbox WHERE source = p_source AND id = p_id;
             verdict := v_problem; job_id := NULL; RETURN;
         END IF;
-        v_lane := backroom.lane_of(p_shop, p_category);
-        PERFORM FROM backroom.lane WHERE id = v_lane FOR NO KEY UPDATE;
+        v_lane := backroom.lock_lane_of(p_shop, p_category);
         v_now := backroom.now();
         IF p_merge_key IS NOT NULL AND (p_not_before IS NULL OR p_not_before <= v_now) THEN
             SELECT * INTO target FROM backroom.job j
@@ -418,10 +421,13 @@ BEGIN
                    CASE WHEN v_state = 'scheduled' THEN p_not_before END, p_expires_at);
             INSERT INTO backroom.job_event (job_id, "to", who, why) VALUES (job_id, v_state, p_source, 'requested');
         END IF;
-        INSERT INTO backroom.job_entity (job_id, entity)
-            SELECT admit.job_id, e FROM unnest(p_entities) e ON CONFLICT DO NOTHING;
+        IF cardinality(p_entities) > 0 THEN
+            INSERT INTO backroom.job_entity (job_id, entity)
+                SELECT admit.job_id, e FROM unnest(p_entities) e ON CONFLICT DO NOTHING;
+        END IF;
     END IF;
     IF p_may_claim THEN claimed := backroom.claim(v_lane, p_worker); END IF;
+    IF claimed IS NOT NULL THEN RETURN; END IF;
     SELECT a.lane_id, a.number, a.category INTO pointer_lane, pointer_number, pointer_category
       FROM backroom.activate(v_lane) a;
 END $$;
@@ -438,6 +444,7 @@ BEGIN
     UPDATE backroom.lane SET pointer_at = NULL
      WHERE id = p_lane AND pointer_no = p_number AND pointer_at IS NOT NULL;
     IF p_may_claim THEN claimed := backroom.claim(p_lane, p_worker); END IF;
+    IF claimed IS NOT NULL THEN RETURN; END IF;
     SELECT a.lane_id, a.number, a.category INTO pointer_lane, pointer_number, pointer_category
       FROM backroom.activate(p_lane) a;
 END $$;
@@ -482,12 +489,19 @@ BEGIN
             SELECT coalesce(p_error_code, 'failed'), coalesce(p_error_message, p_why), 'job', shop, report,
                    requested_by, id FROM backroom.job WHERE id = p_job;
     END IF;
-    INSERT INTO backroom.pending_request (source, id, body, origin)
-        SELECT f->>'source', f->>'id', convert_to(f->>'body', 'UTF8'), 'job'
-          FROM jsonb_array_elements(coalesce(p_follow_ups, '[]')) f ON CONFLICT DO NOTHING;
+    IF jsonb_array_length(p_follow_ups) > 0 THEN
+        INSERT INTO backroom.pending_request (source, id, body, origin)
+            SELECT f->>'source', f->>'id', convert_to(f->>'body', 'UTF8'), 'job'
+              FROM jsonb_array_elements(p_follow_ups) f ON CONFLICT DO NOTHING;
+    END IF;
     UPDATE backroom.lane SET holder = NULL, job_id = NULL, held_since = NULL, cancel_requested = false
      WHERE id = p_lane;
     verdict := v_state;
+    IF NOT EXISTS (SELECT FROM backroom.job j WHERE j.lane_id = p_lane AND j.state = 'queued') THEN
+        SELECT g.lane_id, g.number, g.category INTO pointer_lane, pointer_number, pointer_category
+          FROM backroom.give_slot(p_lane, l.category) g;
+        RETURN;     -- the line is empty: nothing to claim, nothing to wake
+    END IF;
     IF p_go_on AND NOT EXISTS (SELECT FROM backroom.lane o
                                 WHERE o.category = l.category AND o.slot_wait_at IS NOT NULL) THEN
         claimed := backroom.claim(p_lane, p_worker);
@@ -737,8 +751,7 @@ CREATE FUNCTION backroom.admit_foreground(
     OUT job_id bigint, OUT lane_id bigint, OUT pointer_lane bigint, OUT pointer_number bigint,
     OUT pointer_category text) LANGUAGE plpgsql AS $$
 BEGIN
-    lane_id := backroom.lane_of(p_shop, p_category);
-    PERFORM FROM backroom.lane WHERE id = admit_foreground.lane_id FOR NO KEY UPDATE;
+    lane_id := backroom.lock_lane_of(p_shop, p_category);
     INSERT INTO backroom.job (lane_id, shop, report, parameters, dry_run, requested_by, state, level, rank_at, owner)
         VALUES (admit_foreground.lane_id, p_shop, p_report, p_parameters, p_dry_run, p_who, 'queued', 0, backroom.now(), p_owner)
         RETURNING job.id INTO job_id;
