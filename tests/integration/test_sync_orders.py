@@ -18,7 +18,6 @@ from worker.model.ids import Gid
 from worker.model.shopify_order import ShopifyOrder
 from worker.report import Completed, Counters, FieldChange, PlanAction, SliceDone, Stop
 from worker.reports import sync_orders
-from worker.reports.sync_orders import DIRECT_AT_MOST
 
 SHOP = "my-shop"
 LATER = PLACED + timedelta(hours=1)
@@ -113,17 +112,14 @@ def test_an_import_by_id_leaves_the_watermark_alone(database: Database) -> None:
     assert watermark(database) is None
 
 
-def test_of_many_ids_only_what_changed_is_asked_for_whole(database: Database) -> None:
-    numbers = range(1001, 1001 + DIRECT_AT_MOST + 1)
+def test_orders_asked_for_by_id_are_read_without_a_look_at_their_summaries(database: Database) -> None:
+    numbers = range(1001, 1031)
     shop = FakeOrders(*(an_order(number) for number in numbers))
-    ids = [order_gid(number) for number in numbers]
-    sync(database, shop, entities=ids)
-    shop.put(an_order(1005, updated_at=LATER, note="changed"))
 
-    run = sync(database, shop, entities=ids)
+    run = sync(database, shop, entities=[order_gid(number) for number in numbers])
 
-    assert shop.calls[-2:] == [("summaries", tuple(ids)), ("order", order_gid(1005))]
-    assert run.counters == Counters(total=len(ids), read=len(ids), changed=1, skipped=len(ids) - 1)
+    assert shop.calls == [("order", order_gid(number)) for number in numbers]
+    assert run.counters == Counters(total=30, read=30, created=30)
 
 
 def test_an_order_asked_for_by_id_that_the_filters_keep_out_stays_staged(database: Database) -> None:

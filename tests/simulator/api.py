@@ -39,6 +39,8 @@ class Reply:
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: bool = False
+    cut_after: int | None = None
+    """The body breaks off behind so many bytes."""
     wait_seconds: float = 0.0
 
 
@@ -83,6 +85,8 @@ class AdminApi:
         self._announcer = announcer
         self._faults = faults
         self.steady = steady
+        self.base_url = ""
+        """Of the server around it, for addresses of files; it sets this."""
         self.log: list[LoggedRequest] = []
 
     def call(self, shop_name: str, version: str, token: str | None, body: bytes) -> Reply:
@@ -92,6 +96,17 @@ class AdminApi:
         with self._world.lock:
             reply = self._answer(shop_name, token, body, request_id)
         return replace(reply, headers={**headers, **reply.headers})
+
+    def file(self, shop_name: str, number: int) -> Reply:
+        """The result of a bulk operation, whoever asks: the address is the secret."""
+        with self._world.lock:
+            desk = self._world.shop(shop_name).bulk
+            found = next((each for each in desk.operations if each.legacy_resource_id == number), None)
+            if found is None or found.result is None:
+                return Reply(403, b"<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"})
+            cut, desk.options.cut_after_bytes = desk.options.cut_after_bytes, None
+            headers = {"Content-Type": "application/jsonl"}
+            return Reply(200, found.result, headers, cut_after=cut)
 
     def _answer(self, shop_name: str, token: str | None, body: bytes, request_id: str) -> Reply:
         try:
@@ -152,7 +167,7 @@ class AdminApi:
         return execute_sync(
             load_schema(),
             call.document,
-            context_value=RequestContext(shop, self._world, self._announcer),
+            context_value=RequestContext(shop, self._world, self._announcer, base_url=self.base_url),
             variable_values=payload.get("variables") or {},
             operation_name=payload.get("operationName"),
             field_resolver=resolve_member,

@@ -7,7 +7,7 @@ Every public method of ``Control`` takes and returns JSON-able values, so the sa
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import Any, Literal, TypedDict, cast
 
@@ -138,6 +138,29 @@ class Control:
         with self.world.lock:
             points = maximum if available is None else available
             self.world.shop(shop).bucket = Bucket(maximum, restore_rate, points, self._api.steady())
+
+    # --- bulk operations --------------------------------------------------------------------------------------
+
+    def set_bulk(self, shop: str, options: Mapping[str, object]) -> Json:
+        """Change how bulk operations behave: keys of ``bulk.BulkOptions``; returns all options."""
+        with self.world.lock:
+            desk = self.world.shop(shop).bulk
+            desk.options = replace(desk.options, **options)  # type: ignore[arg-type]
+            return asdict(desk.options)
+
+    def bulk_operations(self, shop: str) -> list[Json]:
+        """Id, status and number of objects of each bulk operation as somebody last saw it, oldest first."""
+        with self.world.lock:
+            return [
+                {"id": each.id, "status": each.status, "objects": each.object_count}
+                for each in self.world.shop(shop).bulk.operations
+            ]
+
+    def expire_bulk_results(self, shop: str) -> None:
+        """Keep the results of bulk operations no longer, as after seven days."""
+        with self.world.lock:
+            for each in self.world.shop(shop).bulk.operations:
+                each.result = None
 
     # --- orders -----------------------------------------------------------------------------------------------
 
@@ -353,6 +376,7 @@ COMMANDS: tuple[str, ...] = (
     "add_shop", "seed_demo", "add_product", "set_tokens", "set_webhook_secret", "set_bucket",
     "place_order", "place_random_order", "place_orders", "edit_order", "mark_paid", "cancel_order",
     "refund_order", "fulfill_order", "close_order", "delete_order", "orders", "order",
+    "set_bulk", "bulk_operations", "expire_bulk_results",
     "subscribe", "subscriptions", "remove_subscriptions", "set_webhooks", "release_webhooks",
     "redeliver_webhook", "webhook_log", "wait_for_webhooks",
     "add_fault", "clear_faults", "faults", "request_log", "counters", "clear_records",

@@ -79,6 +79,18 @@ class RemoteSimulator:
         """``Control.set_bucket``."""
         self._call("set_bucket", shop=shop, maximum=maximum, restore_rate=restore_rate, available=available)
 
+    def set_bulk(self, shop: str, options: Mapping[str, object]) -> Json:
+        """``Control.set_bulk``."""
+        return self._json("set_bulk", shop=shop, options=dict(options))
+
+    def bulk_operations(self, shop: str) -> list[Json]:
+        """``Control.bulk_operations``."""
+        return cast(list[Json], self._call("bulk_operations", shop=shop))
+
+    def expire_bulk_results(self, shop: str) -> None:
+        """``Control.expire_bulk_results``."""
+        self._call("expire_bulk_results", shop=shop)
+
     def place_order(self, shop: str, order: OrderRequest) -> Json:
         """``Control.place_order``; amounts must be texts or whole numbers."""
         return self._json("place_order", shop=shop, order=order)

@@ -5,7 +5,7 @@ functions below are the root fields and the few members that take arguments.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -19,13 +19,15 @@ from graphql import (
     GraphQLScalarType,
     GraphQLSchema,
     build_schema,
+    execute_sync,
     get_named_type,
     get_nullable_type,
     is_list_type,
+    parse,
 )
 from graphql.pyutils import camel_to_snake
 
-from tests.simulator import changes
+from tests.simulator import bulk, changes
 from tests.simulator.entities import Attribute, InventoryItem, InventoryLevel, Location, gid
 from tests.simulator.money import money_text
 from tests.simulator.order import Order
@@ -46,6 +48,10 @@ class RequestContext:
     shop: Shop
     world: World
     announcer: Announcer
+    in_bulk: bool = False
+    """Connections are read whole, without pages."""
+    base_url: str = ""
+    """Where the shop's server is, for addresses of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ def resolve_member(source: object, info: Info, **arguments: Arguments) -> object
     value = source.get(name) if isinstance(source, dict) else getattr(source, _snake(name))
     named = get_named_type(info.return_type)
     if named.name.endswith("Connection"):
-        return page(list(value or ()), **arguments)
+        return page(list(value or ()), whole=info.context.in_bulk, **arguments)
     if is_list_type(get_nullable_type(info.return_type)) and arguments.get("first") is not None:
         return list(value or ())[: arguments["first"]]
     return value
@@ -119,7 +125,7 @@ def _list(attribute: str) -> Resolver:
     def resolve(_: object, info: Info, *, query: str | None = None, sortKey: str = "ID", **paging: Any) -> object:  # noqa: N803 - GraphQL argument
         rows = getattr(_shop(info), attribute)
         found = find(rows, info.field_name, query, sortKey)
-        return page(found, sorted_by=MOMENTS.get(sortKey), **paging)
+        return page(found, sorted_by=MOMENTS.get(sortKey), whole=info.context.in_bulk, **paging)
 
     return resolve
 
@@ -221,6 +227,67 @@ def _size(attribute: str) -> Resolver:
         return {"count": len(getattr(source, attribute)), "precision": "EXACT"}
 
     return resolve
+
+
+# --- bulk operations ------------------------------------------------------------------------------------------
+
+
+def settle_bulk(context: RequestContext) -> None:
+    """End the operations whose time is over; called whenever somebody looks."""
+    desk, now = context.shop.bulk, context.world.exact_now()
+    for operation in desk.operations:
+        if operation.status in ("CREATED", "RUNNING") and now >= operation.done_at:
+            answer = execute_sync(
+                load_schema(),
+                parse(operation.query),
+                context_value=replace(context, in_bulk=True),
+                field_resolver=resolve_member,
+                type_resolver=resolve_type,
+            )
+            address = f"{context.base_url}/_simulator/bulk/{context.shop.handle}/{operation.legacy_resource_id}.jsonl"
+            bulk.finish(desk, operation, answer.data, now, address)
+        elif operation.status == "CANCELING":
+            bulk.finish(desk, operation, None, now, "")
+        elif operation.status == "CREATED":
+            operation.status = "RUNNING"
+
+
+def _run_bulk(_: object, info: Info, *, query: str, **__: object) -> dict[str, object]:
+    context: RequestContext = info.context
+    settle_bulk(context)
+    refused = bulk.refusal(context.shop.bulk, info.schema, query)
+    if refused is not None:
+        return {"bulkOperation": None, "userErrors": [UserError(["query"], refused.message, refused.code)]}
+    number = context.shop.new_number("BulkOperation")
+    made = bulk.started(context.shop.bulk, number, query, context.world.exact_now())
+    context.shop.register(made)
+    return {"bulkOperation": made, "userErrors": []}
+
+
+def _cancel_bulk(_: object, info: Info, *, id: str) -> dict[str, object]:
+    settle_bulk(info.context)
+    found = _shop(info).find(id)
+    if not isinstance(found, bulk.BulkOperation):
+        return {"bulkOperation": None, "userErrors": _missing("Bulk operation", "id")}
+    if found.status not in ("CREATED", "RUNNING"):
+        message = f"A bulk operation cannot be canceled when it is {found.status.lower()}"
+        return {"bulkOperation": found, "userErrors": [UserError(["id"], message)]}
+    found.status = "CANCELING"
+    return {"bulkOperation": found, "userErrors": []}
+
+
+def _bulk_operation(_: object, info: Info, *, id: str) -> object:
+    settle_bulk(info.context)
+    found = _shop(info).find(id)
+    return found if isinstance(found, bulk.BulkOperation) else None
+
+
+def _bulk_operations(
+    _: object, info: Info, *, query: str | None = None, sortKey: str = "CREATED_AT", **paging: Any  # noqa: N803
+) -> object:  # fmt: skip
+    settle_bulk(info.context)
+    found = find(_shop(info).bulk.operations, "bulkOperations", query, sortKey)
+    return page(found, sorted_by=MOMENTS.get(sortKey), whole=info.context.in_bulk, **paging)
 
 
 # --- mutations ------------------------------------------------------------------------------------------------
@@ -351,6 +418,8 @@ def _delete_subscription(_: object, info: Info, *, id: str) -> dict[str, object]
 RESOLVERS: dict[str, dict[str, Resolver]] = {
     "QueryRoot": {
         "app": _app,
+        "bulkOperation": _bulk_operation,
+        "bulkOperations": _bulk_operations,
         "currentAppInstallation": _installation,
         "customer": _by_id("Customer"),
         "customers": _list("customers"),
@@ -375,6 +444,8 @@ RESOLVERS: dict[str, dict[str, Resolver]] = {
         "webhookSubscriptions": _subscriptions,
     },
     "Mutation": {
+        "bulkOperationCancel": _cancel_bulk,
+        "bulkOperationRunQuery": _run_bulk,
         "orderCancel": _cancel_order,
         "orderClose": _order_change(_close_order),
         "orderMarkAsPaid": _order_change(_mark_as_paid),

@@ -63,6 +63,11 @@ _SEARCH: dict[str, query.Fields] = {
         "first_name": lambda customer: customer.first_name,  # type: ignore[attr-defined]
         "last_name": lambda customer: customer.last_name,  # type: ignore[attr-defined]
     },
+    "bulkOperations": {
+        **_COMMON,
+        "status": lambda operation: operation.status,  # type: ignore[attr-defined]
+        "operation_type": lambda operation: operation.type,  # type: ignore[attr-defined]
+    },
     "locations": {
         **_COMMON,
         "": lambda location: location.name,  # type: ignore[attr-defined]

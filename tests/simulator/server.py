@@ -4,6 +4,7 @@
 ``POST /{shop}/admin/api/{version}/graphql.json``      the Admin API of one shop
 ``POST /_simulator/{command}``                         the controls (``control.Control``)
 ``GET /_simulator/health``                             200 while the server lives
+``GET /_simulator/bulk/{shop}/{number}.jsonl``         the result of a bulk operation
 =====================================================  =======================================
 """
 
@@ -28,6 +29,7 @@ from tests.simulator.state import World, utc_now
 from tests.simulator.webhooks import Announcer
 
 _GRAPHQL = re.compile(r"^/(?P<shop>[^/]+)/admin/api/(?P<version>[^/]+)/graphql\.json$")
+_FILE = re.compile(r"^/_simulator/bulk/(?P<shop>[^/]+)/(?P<number>\d+)\.jsonl$")
 _CONTROL = re.compile(r"^/_simulator/(?P<command>\w+)$")
 
 _PHRASES = {int(status): status.phrase for status in HTTPStatus}
@@ -54,6 +56,7 @@ class Simulator(Control):
         load_schema()
         self.stopping = threading.Event()
         self._server = _Server((host, port), self)
+        self.api.base_url = self.base_url
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_STOP_POLL_SECONDS,), name="simulator", daemon=True
         )
@@ -120,9 +123,12 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """Health only."""
+        """Health, and the results of bulk operations."""
+        file = _FILE.match(self.path)
         if self.path == "/_simulator/health":
             self._send(_control_reply(200, {"result": "ok"}))
+        elif file:
+            self._send(self.server.simulator.api.file(file["shop"], int(file["number"])))
         else:
             self._send(_control_reply(404, {"error": f"nothing to get here; commands: {', '.join(COMMANDS)}"}))
 
@@ -171,7 +177,9 @@ class _Handler(BaseHTTPRequestHandler):
         head += [f"{name}: {value}" for name, value in reply.headers.items()]
         head += [f"Content-Length: {len(reply.body)}", "", ""]
         with contextlib.suppress(OSError):
-            self.wfile.write("\r\n".join(head).encode("latin-1") + reply.body)
+            self.wfile.write("\r\n".join(head).encode("latin-1") + reply.body[: reply.cut_after])
+        if reply.cut_after is not None:
+            self._cut()
 
     def _cut(self) -> None:
         self.close_connection = True

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import ClassVar
 
+from tests.simulator.bulk import BulkDesk
 from tests.simulator.entities import FIRST_IDS, Customer, Entity, Location, Product, ProductVariant
 from tests.simulator.order import Order
 from tests.simulator.throttle import Bucket
@@ -77,6 +78,7 @@ class Shop(Entity):
     locations: list[Location] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     webhook_subscriptions: list[WebhookSubscription] = field(default_factory=list)
+    bulk: BulkDesk = field(default_factory=BulkDesk)
     entities: dict[str, Entity] = field(default_factory=dict)
     next_order_number: int = 1001
 

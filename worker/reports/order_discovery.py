@@ -31,7 +31,7 @@ TROUBLE_OF_THE_ORDER: Final = (
 )
 """Errors that say that one order cannot be imported. All others are about the world, or about us."""
 
-_MOST_NOT_FOUND: Final = 20
+MOST_NOT_FOUND: Final = 20
 """Unknown ids that the cursor keeps for people to see."""
 
 
@@ -123,7 +123,7 @@ def changed_orders(run: Run, orders: OrdersApi, cursor: Cursor, page_size: int) 
             summaries = orders.summaries(wanted)
             found = {summary.id for summary in summaries}
             missing = tuple(gid for gid in wanted if gid not in found)
-            not_found = (*cursor.not_found, *missing)[:_MOST_NOT_FOUND]
+            not_found = (*cursor.not_found, *missing)[:MOST_NOT_FOUND]
             cursor = replace(cursor, position=start + len(wanted), not_found=not_found)
             yield Page(summaries, missing, cursor)
         return

@@ -1,9 +1,13 @@
 """Report 30104: what changed in the shop is staged, and what is staged and wanted is imported (orders spec 2).
 
-    by id      a few ids: each order is asked for whole, one request and one transaction an order
-    discover   pages of changed orders, or the ids of the job → staging rows and watermark, page by page
-    import     staged rows that match the job's filters, in entry order, each order in its own transaction:
-               the shop is asked outside of it, then order, staging row, cursor and counters commit together
+    by id      the job names its orders: they are asked for whole, without a look at their summaries, for what
+               a webhook brings is news; several a request, many through a bulk operation (`order_bulk`)
+    discover   otherwise: pages of changed orders → staging rows and watermark, page by page
+    import     staged rows that match the job's filters, in entry order
+
+Each order has its own transaction: the shop is asked outside of it, then order, staging row, cursor and counters
+commit together.
+
     documents  where the shop's settings say so, in batches; orders that still wait for theirs are in the cursor
 
 Trouble of one order is noted on its staging row and never blocks another. A dry run (`sync_orders_plan`)
@@ -18,9 +22,11 @@ from worker.database import orders as mirror
 from worker.database.orders import StagedOrder, StoreResult
 from worker.model.ids import Gid
 from worker.model.shopify_order import ShopifyOrder
-from worker.report import Batch, Completed, Counters, Issue, Outcome, Run, SliceDone, Stop
+from worker.report import Batch, Completed, Counters, Issue, Outcome, Run, SliceDone, Snoozed, Stop
 from worker.reports import sync_orders_plan
+from worker.reports.order_bulk import BulkReading
 from worker.reports.order_discovery import (
+    MOST_NOT_FOUND,
     TROUBLE_OF_THE_ORDER,
     Cursor,
     Phase,
@@ -33,17 +39,18 @@ from worker.reports.order_discovery import (
 from worker.rules.order_filters import staged_row
 from worker.rules.order_refusals import refusals
 from worker.rules.order_staging import MOST_ATTEMPTS, summary_of, watermark_after
-from worker.shopify.orders import SUMMARIES_AT_ONCE, OrdersApi
+from worker.shopify.bulk import MOST_AT_ONCE
+from worker.shopify.orders import Fetched, OrdersApi
 
 CreateDocuments = Callable[[Sequence[Gid]], Counters]
 """Makes the sales documents of imported orders and answers what came of them; may be asked again for the same."""
 
 DOCUMENTS_AT_ONCE: Final = 20
 """Imported orders that are handed over together for their documents."""
-DIRECT_AT_MOST: Final = 10
-"""So many ids are asked for whole at once, without a look at their summaries: what a webhook brings is news."""
 _CHANGES_AT_ONCE: Final = 100
 _ROWS_AT_ONCE: Final = 100
+_ORDERS_AT_ONCE: Final = 250
+"""Orders of a bulk operation that are in memory together."""
 
 _COUNTED: Final = {
     StoreResult.NEW: Counters(read=1, created=1),
@@ -67,9 +74,8 @@ def run(run: Run, orders: OrdersApi, create_documents: CreateDocuments | None) -
         return sync_orders_plan.run(run, orders)
     cursor = Cursor.read(run.cursor)
     documents = create_documents if run.shop.settings.auto_create_orders else None
-    if 0 < len(run.job.entities) <= DIRECT_AT_MOST:
-        stop = _Import(run, orders, documents, cursor).by_id()
-        return Completed() if stop is None else SliceDone(stop)
+    if run.job.entities:
+        return _Import(run, orders, documents, cursor).by_id() or Completed()
     if cursor.phase is Phase.DISCOVER:
         stop, cursor = _discover(run, orders, cursor)
         if stop is not None:
@@ -80,27 +86,18 @@ def run(run: Run, orders: OrdersApi, create_documents: CreateDocuments | None) -
 
 def _discover(run: Run, orders: OrdersApi, cursor: Cursor) -> tuple[Stop | None, Cursor]:
     """Stage what changed. Each page commits with its watermark, so that nothing is lost between the two."""
-    ids = job_ids(run)
-    for page in changed_orders(run, orders, cursor, SUMMARIES_AT_ONCE if ids else _CHANGES_AT_ONCE):
+    for page in changed_orders(run, orders, cursor, _CHANGES_AT_ONCE):
         cursor = page.next
         with run.write() as batch:
             left_out = len(mirror.stage(batch.connection, run.shop.code, page.summaries).left_out)
-            if page.missing:
-                left_out += _note_missing(run, batch, page.missing)
             newest = watermark_after(None, page.summaries)
-            if newest is not None and not ids:
+            if newest is not None:
                 mirror.advance_watermark(batch.connection, run.shop.code, newest)
-            batch.checkpoint(cursor.saved(), Counters(total=len(ids), read=left_out, skipped=left_out))
+            batch.checkpoint(cursor.saved(), Counters(read=left_out, skipped=left_out))
         stop = run.stop_requested()
         if stop is not None:
             return stop, cursor
     return None, replace(cursor, phase=Phase.IMPORT)
-
-
-def _note_missing(run: Run, batch: Batch, missing: Sequence[Gid]) -> int:
-    """How many of these are not staged either; of the others the import will say that they are gone."""
-    waiting = mirror.staged(batch.connection, run.shop.code, missing, limit=len(missing))
-    return len(missing) - len(waiting)
 
 
 class _Import:
@@ -113,7 +110,6 @@ class _Import:
         self._documents = documents
         self._cursor = cursor
         self._filter = job_filter(run)
-        self._ids = job_ids(run) or None
         self._uncounted = Counters()
         """Rows passed over since the last checkpoint."""
         self._kept_out: dict[Gid, tuple[str, ...]] = {}
@@ -125,45 +121,59 @@ class _Import:
         self._expect()
         rows = self._next_rows()
         while rows:
-            for row in rows:
-                self._deal_with(row)
-                if len(self._cursor.documents) >= DOCUMENTS_AT_ONCE:
-                    self._make_documents()
-                stop = self._run.stop_requested()
-                if stop is not None:
-                    self._flush()
-                    return stop
-            self._flush()
+            stop = self._deal_with(rows)
+            if stop is not None:
+                return stop
             rows = self._next_rows() if len(rows) == _ROWS_AT_ONCE else ()
         self._make_documents()
         self._flush()
         return None
 
-    def by_id(self) -> Stop | None:
-        """Import the job's orders, each with one request; None: none is left."""
+    def by_id(self) -> SliceDone | Snoozed | None:
+        """Import the job's orders; None: none is left."""
         self._make_documents()  # of orders that a slice before imported
         ids = job_ids(self._run)
-        for position in range(self._cursor.position, len(ids)):
-            self._cursor = replace(self._cursor, position=position + 1)
-            self._uncounted = Counters(total=len(ids))
-            self._import_whole(ids[position])
-            stop = self._run.stop_requested()
-            if stop is not None:
-                return stop
+        while self._cursor.position < len(ids):
+            first = self._cursor.position - self._cursor.position % MOST_AT_ONCE
+            part = ids[first : first + MOST_AT_ONCE]
+            reading = BulkReading(self._run, self._orders, first, part)
+            end = reading.prepare() or self._import_part(reading, first, part, len(ids))
+            if end is not None:
+                return end
         self._make_documents()
         return None
 
-    def _import_whole(self, gid: Gid) -> None:
-        try:
-            order = self._orders.order(gid)
-            if order is not None:
-                self._store_if_wanted(order)
-        except TROUBLE_OF_THE_ORDER as error:
-            self._fail_unstaged(gid, trouble(gid, error))
+    def _import_part(self, reading: BulkReading, first: int, part: Sequence[Gid], total: int) -> SliceDone | None:
+        """Import what is left of a part of the ids; `first` is the place of its first one."""
+        while left := part[self._cursor.position - first :]:
+            for gid, order in reading.orders(left[:_ORDERS_AT_ONCE]):
+                self._cursor = replace(self._cursor, position=self._cursor.position + 1)
+                self._uncounted = Counters(total=total)
+                self._import_named(gid, order)
+                stop = self._safe_point()
+                if stop is not None:
+                    return SliceDone(stop)
+        reading.forget()
+        return None
+
+    def _safe_point(self) -> Stop | None:
+        if len(self._cursor.documents) >= DOCUMENTS_AT_ONCE:
+            self._make_documents()
+        return self._run.stop_requested()
+
+    def _import_named(self, gid: Gid, order: Fetched) -> None:
+        """Import an order that was not staged before."""
+        if order is None:
+            not_found_ids = (*self._cursor.not_found, gid)[:MOST_NOT_FOUND]
+            self._cursor = replace(self._cursor, not_found=not_found_ids)
+            self._fail(gid, not_found(gid), _SKIPPED)
+        elif isinstance(order, Exception):
+            self._fail_unstaged(gid, trouble(gid, order))
         else:
-            if order is None:
-                self._cursor = replace(self._cursor, not_found=(*self._cursor.not_found, gid))
-                self._fail(gid, not_found(gid), _SKIPPED)
+            try:
+                self._store_if_wanted(order)
+            except TROUBLE_OF_THE_ORDER as error:
+                self._fail_unstaged(gid, trouble(gid, error))
 
     def _store_if_wanted(self, order: ShopifyOrder) -> None:
         """Stage the order, and import it if it is news and the filters want it, in one transaction."""
@@ -191,39 +201,47 @@ class _Import:
 
     def _expect(self) -> None:
         """Tell how many rows there are, now that discovery is over."""
-        if self._ids is None and self._cursor.entry_no == 0:
+        if self._cursor.entry_no == 0:
             with self._run.read() as connection:
                 waiting = mirror.count_staged(connection, self._shop)
             self._uncounted = Counters(total=self._run.counters.read + waiting)
 
     def _next_rows(self) -> tuple[StagedOrder, ...]:
         with self._run.read() as connection:
-            return mirror.staged(connection, self._shop, self._ids, self._cursor.entry_no, _ROWS_AT_ONCE)
+            return mirror.staged(connection, self._shop, None, self._cursor.entry_no, _ROWS_AT_ONCE)
 
-    def _deal_with(self, row: StagedOrder) -> None:
-        self._cursor = replace(self._cursor, entry_no=row.entry_no)
-        filters = self._filter.mismatches(staged_row(row.summary, row.action))
-        given_up = row.attempts >= MOST_ATTEMPTS and self._ids is None  # asked for by id, it is tried again
-        if filters:
-            self._uncounted += _SKIPPED
-            if filters != row.kept_out_by:
-                self._kept_out[row.summary.id] = filters
-        elif given_up:
-            self._uncounted += _SKIPPED
+    def _deal_with(self, rows: Sequence[StagedOrder]) -> Stop | None:
+        """Import the rows that are wanted, and note why the others are not."""
+        kept_out = {row.summary.id: self._filter.mismatches(staged_row(row.summary, row.action)) for row in rows}
+        wanted = {row.summary.id for row in rows if not kept_out[row.summary.id] and row.attempts < MOST_ATTEMPTS}
+        whole = self._orders.orders([row.summary.id for row in rows if row.summary.id in wanted])
+        for row in rows:
+            self._cursor = replace(self._cursor, entry_no=row.entry_no)
+            if row.summary.id in wanted:
+                self._import(*next(whole))
+            else:
+                self._uncounted += _SKIPPED
+                filters = kept_out[row.summary.id]
+                if filters and filters != row.kept_out_by:
+                    self._kept_out[row.summary.id] = filters
+            stop = self._safe_point()
+            if stop is not None:
+                self._flush()
+                return stop
+        self._flush()
+        return None
+
+    def _import(self, gid: Gid, order: Fetched) -> None:
+        """Import an order of a staged row."""
+        if order is None:
+            self._fail(gid, not_found(gid), _SKIPPED)
+        elif isinstance(order, Exception):
+            self._fail(gid, trouble(gid, order), _FAILED)
         else:
-            self._import(row)
-
-    def _import(self, row: StagedOrder) -> None:
-        gid = row.summary.id
-        try:
-            order = self._orders.order(gid)
-            if order is not None:
+            try:
                 self._store(order)
-        except TROUBLE_OF_THE_ORDER as error:
-            self._fail(gid, trouble(gid, error), _FAILED)
-        else:
-            if order is None:
-                self._fail(gid, not_found(gid), _SKIPPED)
+            except TROUBLE_OF_THE_ORDER as error:
+                self._fail(gid, trouble(gid, error), _FAILED)
 
     def _store(self, order: ShopifyOrder) -> None:
         with self._run.write() as batch:

@@ -25,11 +25,11 @@ from worker.reports.order_discovery import (
 from worker.rules import order_import
 from worker.rules.order_filters import staged_row
 from worker.rules.order_staging import MOST_ATTEMPTS, LeftOut, StagingDecision
-from worker.shopify.orders import OrdersApi
+from worker.shopify.orders import Fetched, OrdersApi
 
 TARGET: Final = "order"
 _PLANNED_AT_ONCE: Final = 20
-"""Orders between two safe points; each may cost a request."""
+"""Orders between two safe points."""
 
 _LEFT_OUT: Final = {
     LeftOut.CLOSED: "closed: it was closed before it was ever imported",
@@ -108,11 +108,17 @@ class _Plan:
                 return stop
 
     def _changed(self, summaries: Sequence[OrderSummary]) -> list[PlanEntry]:
+        """What would become of each; those that would be read are read together."""
         with self._run.read() as connection:
             decisions = mirror.decide_staging(connection, self._shop, summaries)
-        return [self._entry(decision) for decision in decisions]
+        entries = {decision.summary.id: self._kept_out(decision) for decision in decisions}
+        labels = {summary.id: summary.name for summary in summaries}
+        for gid, order in self._orders.orders([gid for gid, entry in entries.items() if entry is None]):
+            entries[gid] = self._of_whole(gid, labels[gid], order)
+        return [entry for entry in entries.values() if entry is not None]
 
-    def _entry(self, decision: StagingDecision) -> PlanEntry:
+    def _kept_out(self, decision: StagingDecision) -> PlanEntry | None:
+        """Why the order would not be read; None: it would."""
         summary = decision.summary
         if decision.action is None:
             reason = _LEFT_OUT[decision.left_out or LeftOut.UNCHANGED]
@@ -120,15 +126,17 @@ class _Plan:
         filters = self._filter.mismatches(staged_row(summary, decision.action))
         if filters:
             return _skipped(summary.id, summary.name, Issue("filtered", f"kept out by {', '.join(filters)}"))
+        return None
+
+    def _of_whole(self, gid: Gid, label: str, order: Fetched) -> PlanEntry:
+        if order is None:
+            return _skipped(gid, label, not_found(gid))
+        if isinstance(order, Exception):
+            return _refused(gid, label, order)
         try:
-            order = self._orders.order(summary.id)
-            if order is None:
-                return _skipped(summary.id, summary.name, not_found(summary.id))
             return self._imported(order)
         except TROUBLE_OF_THE_ORDER as error:
-            issue = trouble(summary.id, error)
-            reason = f"{issue.code}: {issue.message}"
-            return PlanEntry(summary.id, summary.name, TARGET, PlanAction.REFUSE, reason=reason)
+            return _refused(gid, label, error)
 
     def _imported(self, order: ShopifyOrder) -> PlanEntry:
         with self._run.read() as connection:
@@ -146,6 +154,11 @@ class _Plan:
             batch.record_plan(entries)
             batch.checkpoint(cursor.saved(), counted)
         return self._run.stop_requested()
+
+
+def _refused(gid: Gid, label: str, error: Exception) -> PlanEntry:
+    issue = trouble(gid, error)
+    return PlanEntry(gid, label, TARGET, PlanAction.REFUSE, reason=f"{issue.code}: {issue.message}")
 
 
 def _skipped(gid: Gid, label: str, why: Issue) -> PlanEntry:

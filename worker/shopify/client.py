@@ -79,7 +79,7 @@ class Data:
     """Paths that a missing scope or approval kept from us: null there does not mean empty."""
     user_errors: tuple[UserError, ...] = ()
     """Why a mutation refused its input; empty: it did what it was asked."""
-    cost: Cost = Cost()
+    cost: Cost = field(default_factory=Cost)
     """What it cost, and the bucket it was paid from."""
 
 

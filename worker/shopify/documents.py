@@ -54,6 +54,20 @@ def operation(name: str) -> Operation:
     return Operation(name, OperationKind(header[1]), "\n".join((text, *_fragments(text, set()))))
 
 
+def inlined(name: str) -> str:
+    """The same operation in one piece, its fragments written out in place: for texts of bulk operations.
+
+    Raises:
+        Bug: as `operation`.
+    """
+
+    def written_out(spread: re.Match[str]) -> str:
+        fragment = _read(FOLDER / "fragments" / f"{spread[1]}.graphql").partition(" on ")[2]
+        return f"... on {_SPREAD.sub(written_out, fragment)}"
+
+    return _SPREAD.sub(written_out, operation(name).text.partition("\nfragment ")[0])
+
+
 def operation_names() -> tuple[str, ...]:
     """All operations, in order of their names."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.graphql")))

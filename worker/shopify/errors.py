@@ -95,6 +95,10 @@ class ShopTimedOut(RetryLater):
     """The shop took too long over a read; a smaller page may do (platform spec 2.3)."""
 
 
+class FileGone(RetryLater):
+    """A file that the shop made for us is kept no longer: have it made again (platform spec 2.6)."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserError:
     """One entry of a mutation's `userErrors`."""

@@ -1,6 +1,8 @@
-"""Orders as reports read them: discovery, staging by id, and one whole order (orders spec 2.1, 3.1 and 11)."""
+"""Orders as reports read them: discovery, summaries by id, and whole orders (orders spec 2.1, 3.1, 11)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -8,12 +10,17 @@ from worker.errors import Rejected, RetryLater
 from worker.logs import logger
 from worker.model.ids import Gid
 from worker.model.shopify_order import OrderSummary, ShopifyOrder
+from worker.shopify.batches import BatchPrice
+from worker.shopify.bulk import BulkOrders, ShopifyBulkOrders
 from worker.shopify.client import Data
 from worker.shopify.documents import Operation, operation
 from worker.shopify.errors import QueryTooLarge, ShopTimedOut
 from worker.shopify.translate import TIP_NAMES, order_summary, shopify_order
 
 Json = Mapping[str, Any]
+
+Fetched = ShopifyOrder | Exception | None
+"""A whole order; None: it does not exist, or is too old for our scopes; an error: it cannot be read, others can."""
 
 SUMMARIES_AT_ONCE: Final = 50
 """Most ids of one call of `summaries`."""
@@ -41,12 +48,16 @@ class OrdersApi(Protocol):
         """The same facts for at most 50 known orders; orders that do not exist (any more) are left out."""
         ...
 
-    def order(self, gid: Gid) -> ShopifyOrder | None:
-        """One whole order at one moment; None: it does not exist, or is too old for our scopes.
+    def orders(self, ids: Sequence[Gid]) -> Iterator[tuple[Gid, Fetched]]:
+        """Whole orders in the sequence of `ids`, each at one moment; asked for several at a time, as they are needed.
 
-        Raises:
-            Rejected: the order cannot be read as a whole; others can.
+        What is wrong with one order is its value, not raised.
         """
+        ...
+
+    @property
+    def in_bulk(self) -> BulkOrders:
+        """The same for hundreds of orders, without points but with a wait."""
         ...
 
 
@@ -62,6 +73,8 @@ class Executor(Protocol):
         repeat_timeouts: bool = True,
     ) -> Data: ...
 
+    def download(self, url: str) -> AbstractContextManager[Iterator[bytes]]: ...
+
 
 class ShopifyOrders:
     """`OrdersApi` over the Admin API."""
@@ -69,6 +82,8 @@ class ShopifyOrders:
     def __init__(self, api: Executor, *, tip_names: frozenset[str] = TIP_NAMES) -> None:
         self._api = api
         self._tip_names = tip_names
+        self._price = BatchPrice()
+        self.in_bulk: BulkOrders = ShopifyBulkOrders(api, self._translated)
 
     def changed_since(self, since: datetime, page_size: int = 100) -> Iterator[tuple[OrderSummary, ...]]:
         """See `OrdersApi`. Beyond 25,000 orders the search starts anew at the last change seen."""
@@ -110,8 +125,54 @@ class ShopifyOrders:
             return self.summaries(ids[:half]) + self.summaries(ids[half:])
         return tuple(order_summary(node) for node in nodes if node and node["__typename"] == "Order")
 
+    def orders(self, ids: Sequence[Gid]) -> Iterator[tuple[Gid, Fetched]]:
+        """See `OrdersApi`. As many orders a request as its price allows."""
+        start = 0
+        while start < len(ids):
+            wanted = ids[start : start + self._price.orders_at_once()]
+            yield from zip(wanted, self._batch(wanted), strict=True)
+            start += len(wanted)
+
+    def _batch(self, ids: Sequence[Gid]) -> Sequence[Fetched]:
+        """These orders with one request, or with more where it is too much for the shop."""
+        if len(ids) == 1:
+            return [self._one(ids[0])]
+        try:
+            data = self._api.execute(operation("OrdersImport"), {"ids": list(ids)}, repeat_timeouts=False)
+        except (QueryTooLarge, ShopTimedOut) as error:
+            half = len(ids) // 2
+            self._price = replace(self._price, most=half)
+            _LOG.info("order_batch_halved", orders=half, reason=error.code)
+            return [*self._batch(ids[:half]), *self._batch(ids[half:])]
+        self._price = self._price.after(data.cost, len(ids))
+        nodes = data.values["nodes"]
+        return [self._of_batch(gid, node, data.unavailable) for gid, node in zip(ids, nodes, strict=True)]
+
+    def _of_batch(self, gid: Gid, node: Json | None, unavailable: Sequence[str]) -> Fetched:
+        """An order out of a batch; one with full lists, or that changed meanwhile, is asked for by itself."""
+        if node is None or node["__typename"] != "Order":
+            return None
+        complete = dict(node)
+        if _lists_are_full(node) or not self._complete(complete):
+            return self._one(gid)
+        try:
+            return self._translated(complete, [path.removeprefix("nodes.") for path in unavailable])
+        except Rejected as error:
+            return error
+
+    def _one(self, gid: Gid) -> Fetched:
+        try:
+            return self.order(gid)
+        except Rejected as error:
+            return error
+
     def order(self, gid: Gid) -> ShopifyOrder | None:
-        """See `OrdersApi`. One request for an ordinary order; one more for each further page."""
+        """One request for an ordinary order; one more for each further page.
+
+        Raises:
+            Rejected: the order cannot be read as a whole; others can.
+            RetryLater: it changed each time while its pages were read.
+        """
         for _ in range(_SNAPSHOT_TRIES):
             data = self._whole(gid)
             node = data.values["order"]
@@ -149,7 +210,7 @@ class ShopifyOrders:
             variables |= {"lines": SMALLEST_PAGE}
             data = self._api.execute(operation("OrderImport"), variables)
         node = data.values["order"]
-        if node is None or all(len(node.get(name) or ()) < asked for name, asked in _FIRST_LISTS.items()):
+        if node is None or not _lists_are_full(node):
             return data
         data = self._api.execute(operation("OrderImport"), variables | dict.fromkeys(_FIRST_LISTS, _LARGEST_LIST))
         node = data.values["order"]
@@ -216,9 +277,14 @@ class ShopifyOrders:
     def _translated(self, order: Json, unavailable: Sequence[str]) -> ShopifyOrder:
         try:
             return shopify_order(order, unavailable=unavailable, tip_names=self._tip_names)
-        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        except (LookupError, AttributeError, TypeError, ValueError, ArithmeticError) as error:
             denied = f"; denied were: {', '.join(unavailable)}" if unavailable else ""
             raise Rejected("order_unreadable", f"{order['id']}: {type(error).__name__} at {error}{denied}") from error
+
+
+def _lists_are_full(order: Json) -> bool:
+    """Whether a list without a cursor may go on behind what was asked for."""
+    return any(len(order.get(name) or ()) >= asked for name, asked in _FIRST_LISTS.items())
 
 
 def search_since(moment: datetime) -> str:

@@ -16,6 +16,7 @@ from graphql import (
     parse,
 )
 
+from tests.simulator import bulk
 from tests.simulator.resolvers import RequestContext, load_schema, resolve_member, resolve_type
 from tests.simulator.server import Simulator
 from tests.unit.simulator.conftest import HandClock
@@ -48,7 +49,9 @@ def test_every_member_of_every_type_can_be_read_of_a_rich_order_and_of_the_catal
         "inventoryItem": shop.variants[0].inventory_item.id,
         "fulfillmentOrder": shop.orders[0].fulfillment_orders[0].id,
         "webhookSubscription": shop.webhook_subscriptions[0].id,
+        "bulkOperation": bulk.started(shop.bulk, 1, "{ products { edges { node { id } } } }", simulator.world.now()).id,
     }
+    shop.register(shop.bulk.operations[0])
     schema = load_schema()
     assert schema.query_type is not None
     reads = {name: field for name, field in schema.query_type.fields.items() if name not in ("node", "nodes")}

@@ -282,3 +282,38 @@ CREATE TABLE backroom.fulfillment_order_line (
     PRIMARY KEY (shop, order_id, id),
     FOREIGN KEY (shop, order_id) REFERENCES backroom.shopify_order ON DELETE CASCADE
 );
+
+-- Bulk operations of the shop's API that a job waits for. A row is written before its operation is started and
+-- says what is open there (design D5); it goes with its lines when the job has read them.
+CREATE TABLE backroom.bulk_operation (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    shop text NOT NULL REFERENCES backroom.shop,
+    job_id bigint NOT NULL,                         -- finished or gone: nobody waits any more
+    purpose text NOT NULL CHECK (purpose IN ('orders')),
+    part integer NOT NULL CHECK (part >= 0),        -- place of its first id among those of the job
+    status text NOT NULL DEFAULT 'intended' CHECK (status IN ('intended', 'running', 'completed', 'loaded', 'given_up')),
+    starts integer NOT NULL DEFAULT 1,              -- how often the shop was, or was to be, asked
+    looks integer NOT NULL DEFAULT 0,               -- since it runs
+    gid text CHECK (gid <> ''),                     -- null: whether it was started is open
+    url text CHECK (url <> ''),
+    objects bigint NOT NULL DEFAULT 0,              -- lines of the result
+    lines_loaded bigint NOT NULL DEFAULT 0,
+    why text NOT NULL DEFAULT '',                   -- it was given up
+    intended_at timestamptz NOT NULL DEFAULT backroom.now(),
+    started_at timestamptz,
+    UNIQUE (job_id, purpose, part),
+    CHECK ((gid IS NULL) = (started_at IS NULL)),
+    CHECK (gid IS NOT NULL OR status IN ('intended', 'given_up'))
+);
+CREATE INDEX bulk_operation_shop ON backroom.bulk_operation (shop);
+
+-- The lines of a result, which are in no useful order, until the records they belong to were read.
+CREATE TABLE backroom.bulk_line (
+    operation_id bigint NOT NULL REFERENCES backroom.bulk_operation ON DELETE CASCADE,
+    line_no bigint NOT NULL,                        -- 1 for the first
+    id text NOT NULL,                               -- gid; empty: none
+    parent_id text NOT NULL,                        -- gid; empty: a record by itself
+    body text NOT NULL,                             -- JSON as the shop wrote it
+    PRIMARY KEY (operation_id, line_no)
+);
+CREATE INDEX bulk_line_parent ON backroom.bulk_line (operation_id, parent_id, id);

@@ -1,6 +1,7 @@
 """How orders are read: pages, the paging cap, ids, and one whole order in one request."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,6 +44,9 @@ class FakeApi:
         if isinstance(answer, Exception):
             raise answer
         return Data(answer)
+
+    def download(self, url: str) -> AbstractContextManager[Iterator[bytes]]:
+        raise AssertionError(f"nothing is downloaded here, {url}")
 
 
 def summary_node(number: int, updated_at: datetime = START) -> dict[str, Any]:
