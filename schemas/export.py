@@ -68,7 +68,7 @@ def asyncapi() -> dict[str, Any]:
                 "Ask Backroom to run a report for a shop: publish a CloudEvents document to the exchange "
                 f"{REQUEST_EXCHANGE}, persistent, with the category as routing key and publisher confirms on. "
                 f"The same source and id again is the same request. A routing key that names no category ends "
-                f"in the queue {UNROUTED}."
+                f"in the queue {UNROUTED}, from where an operator can send it on."
             ),
         },
         "defaultContentType": CONTENT_TYPE,

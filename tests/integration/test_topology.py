@@ -158,6 +158,7 @@ def test_a_routing_key_that_names_no_category_is_kept_where_it_can_be_seen(amqp_
 
     with queues_of(amqp_url) as queues:
         queues.await_ready(UNROUTED, 1)
+        assert [topology.left_over(amqp_url) for _ in range(3)] == [{UNROUTED: 1}] * 3
 
 
 def test_a_producers_user_may_publish_requests_and_nothing_else(amqp_url: str, management: Management) -> None:

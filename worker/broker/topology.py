@@ -7,7 +7,7 @@ operator may change while messages flow (broker spec 6.1, P8). No other code of 
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -191,6 +191,22 @@ def check(amqp_url: str, management: Management | None, categories: Iterable[Cat
     for policy in topology.policies:
         differences.extend(_compare_policy(policies, policy.queue, policy))
     return differences
+
+
+def left_over(amqp_url: str, categories: Iterable[Category] = Category) -> dict[str, int]:
+    """Messages that wait at the end of the line, by queue; workers empty these queues at once. Looks, takes nothing.
+
+    Raises:
+        Unreachable: the broker does not answer.
+    """
+    waiting = {}
+    with _broker(amqp_url) as (connection, _):
+        for name in (UNROUTED, *map(dead_letter_queue, categories)):
+            with suppress(ChannelClosedByBroker), _throw_away(connection) as channel:  # missing: `check` says so
+                count = int(channel.queue_declare(name, passive=True).method.message_count)
+                if count:
+                    waiting[name] = count
+    return waiting
 
 
 def producer_user(

@@ -251,6 +251,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
     try:
         with management_of(settings) as management:
             differences = topology.check(settings.amqp_url, management)
+            left_over = topology.left_over(settings.amqp_url)
             version = "" if management is None else f" {management.version()}"
     except Unreachable as error:
         yield Finding(Level.PROBLEM, "broker", error.message, unreachable=True)
@@ -263,6 +264,9 @@ def _broker(settings: Settings) -> Iterator[Finding]:
     for difference in differences:
         level = Level.PROBLEM if difference.severity is topology.Severity.ERROR else Level.WARNING
         yield Finding(level, difference.subject, difference.problem)
+    for queue, count in left_over.items():
+        text = f"{count} messages wait there; a worker makes dead letters of them: start `backroom worker`"
+        yield Finding(Level.WARNING, f"queue {queue}", text)
     if not differences:
         yield Finding(Level.OK, "topology", "exchanges, queues and policies are as they must be")
 
