@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := .venv-bench
 CODE := schemas producers worker tests
 
 .DEFAULT_GOAL := help
@@ -37,6 +38,16 @@ test: lint ## Check everything from nothing: services, lint, types, architecture
 
 .PHONY: check
 check: lint unit ## The quick half of `test`: format, lint, types, imports, unit tests; no services
+
+.PHONY: bench
+bench: setup $(PEERS)/.ready ## Measure beside peers: all rows, or ROWS="a c"; QUICK=1 is small and once
+	@$(BIN)/python -m tests.benchmarks $(ROWS) $(if $(QUICK),--quick)
+
+$(PEERS)/.ready: requirements-bench.lock
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@echo "installing the peers into $(PEERS) …"
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@touch $@
 
 .PHONY: lint
 lint: setup ## Check format, style, types and the direction of imports
@@ -76,9 +87,11 @@ lock: setup ## Choose the newest allowed versions anew (needs uv)
 		--no-header --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --output-file requirements-bench.lock requirements-bench.in
 
 .PHONY: clean
 clean: ## Stop the private services, delete their data, and remove all that the tools made
 	@test ! -f .backroom/services.json || $(BIN)/backroom services down --delete-data
-	@rm -rf $(VENV) .backroom .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	@rm -rf $(VENV) $(PEERS) .backroom .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
