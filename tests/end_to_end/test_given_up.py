@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pika
@@ -88,6 +89,31 @@ def test_a_producers_user_may_do_nothing_else(producer: BlockingConnection) -> N
     assert answers == dict.fromkeys(FORBIDDEN, "ACCESS_REFUSED")
 
 
+def test_an_operator_sees_a_misspelt_routing_key_and_sends_the_request_on(
+    house: Installation, producer: BlockingConnection
+) -> None:
+    request = new_request(id="e1", source="/checkout-service", shop=SHOP, report="sync_orders")
+    channel = producer.channel()
+    channel.confirm_delivery()
+    with house.worker():
+        channel.basic_publish(REQUEST_EXCHANGE, "typo", encode_request(request), mandatory=True)
+        [letter] = wait.until(lambda: _listed(house, "dead-letters", "list", "--reason", "unrouted"), 20, "the letter")
+        status = _listed(house, "status")
+        doctor = _listed(house, "doctor")
+        replayed = run_backroom("dead-letters", "replay", str(letter["id"]), environment=house.environment)
+        [job] = wait.until(lambda: _listed(house, "jobs", "list", "--state", "succeeded"), 20, "the job")
+
+    assert "the routing key 'typo' names no category" in letter["detail"]
+    assert (letter["shop"], letter["source"]) == (SHOP, "/checkout-service")
+    assert status["unrouted"] == 1
+    assert "1 unrouted: `backroom dead-letters list" in str(doctor)
+    assert replayed.returncode == 0, replayed.stderr
+    assert job["requested_by"] == "/checkout-service"
+    shown = _listed(house, "dead-letters", "show", str(letter["id"]))
+    assert (shown["state"], shown["replay_job_id"]) == ("replayed", job["id"])
+    assert shown["headers"]["routing_key"] == "typo"
+
+
 def test_a_queue_made_with_other_arguments_is_named_by_readiness_and_stops_no_other(
     house: Installation, amqp_url: str
 ) -> None:
@@ -120,6 +146,10 @@ def test_a_queue_made_with_other_arguments_is_named_by_readiness_and_stops_no_ot
     [found] = [each for each in json.loads(checked.stdout) if each["severity"] == "error"]
     assert found["subject"] == "queue orders.XQ"
     assert "inequivalent arg" in found["problem"]
+
+
+def _listed(house: Installation, *arguments: str) -> Any:
+    return json.loads(run_backroom(*arguments, "--json", environment=house.environment).stdout)
 
 
 def _readiness(port: int) -> httpx.Response:
