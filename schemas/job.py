@@ -137,3 +137,5 @@ class JobDetail:
     attempts: tuple[JobAttempt, ...]
     plan: tuple[dict[str, Any], ...]
     """What a dry run would do; empty for real runs."""
+    trace_id: str | None = None
+    """What log lines and API calls about the job carry; None: none."""

@@ -2,7 +2,8 @@
 
 A child that ends is started again after a pause that doubles from 1 s to 30 s; once a child ran for a
 minute its next pause is 1 s again. SIGTERM or SIGINT ends all: each child is asked with SIGTERM, and killed
-if it is still there after the grace. No child outlives this process, however it ends.
+if it is still there after the grace; a second signal is passed on as well, and ends a worker at once. No child
+outlives this process, however it ends.
 """
 
 import os
@@ -174,7 +175,7 @@ class _Supervisor:
                     keeper.start(self._news, self._lines, now)
             match self._next_news():
                 case _StopAsked(by):
-                    self._report(f"{by.name}: ending {len(self._running())} processes")
+                    self._report(f"{by.name}: ending {len(self._running())} processes; once more ends them at once")
                     return
                 case _Ended(keeper, code):
                     pause = keeper.ended(time.monotonic())
@@ -200,7 +201,9 @@ class _Supervisor:
                     case _Ended(keeper, _):
                         keeper.process = None
                     case _StopAsked():
-                        self._report("already ending; the grace goes on")
+                        self._report("asked again: ending at once")
+                        for keeper in self._running():
+                            _signal(keeper, signal.SIGTERM)
             except Empty:
                 code = _KILLED_CODE
                 for keeper in self._running():

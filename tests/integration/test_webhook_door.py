@@ -169,6 +169,15 @@ def test_a_forged_delivery_reaches_neither_service(site: Site) -> None:
     assert site.pending() == []
 
 
+def test_with_both_away_the_door_is_not_ready_and_says_why(site: Site) -> None:
+    site.broker.close()
+    site.database.close()
+
+    wait.until(lambda: site.readiness().status_code == 503, 20, "the outage to be noticed")
+
+    assert set(site.readiness().json()["problems"]) == {"database", "broker"}
+
+
 def test_with_the_broker_away_the_database_keeps_it(site: Site) -> None:
     site.broker.close()
     wait.until(lambda: "broker" in site.readiness().json()["notes"], 10, "the outage to be noticed")

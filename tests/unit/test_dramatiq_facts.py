@@ -155,3 +155,18 @@ def test_a_dead_letter_queue_is_a_legal_name_for_an_actors_queue(name: str) -> N
     actor = dramatiq.actor(queue_name=name, actor_name=name, broker=broker)(lambda: None)
 
     assert actor.queue_name == name
+
+
+def test_the_engines_threads_can_be_counted() -> None:
+    broker = StubBroker(middleware=[])
+    broker.declare_queue("orders")
+    engine = dramatiq.Worker(broker, worker_threads=3, worker_timeout=10)
+    engine.start()
+    try:
+        assert [thread.is_alive() for thread in engine.workers] == [True] * 3
+        assert [(queue, thread.is_alive()) for queue, thread in engine.consumers.items() if ".DQ" not in queue] == [
+            ("orders", True)
+        ]
+    finally:
+        engine.stop()
+    assert not any(thread.is_alive() for thread in engine.workers)

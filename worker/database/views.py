@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from schemas import trace
 from schemas.catalogue import CATALOGUE
 from schemas.job import JobAttempt, JobDetail, JobEvent, JobState, JobSummary, Level
 from worker.database.leftovers import KEEP_THEIR_KEY
@@ -136,6 +137,7 @@ def job(connection: Connection[DictRow], job_id: int) -> JobDetail | None:
         ),
         attempts=tuple(JobAttempt(**row) for row in attempts),
         plan=tuple(rest["plan"]),
+        trace_id=trace.id_of(rest["traceparent"]),
     )
 
 

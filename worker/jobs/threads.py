@@ -5,6 +5,8 @@ So a new request is admitted at once however long the slices of the others last.
 
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from schemas.wire import Pointer
@@ -18,6 +20,17 @@ class _Parked:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class RunningSlice:
+    """A slice that has not ended yet, for whoever watches."""
+
+    job_id: int
+    ident: int
+    """Of the thread that runs it."""
+    seconds: float
+    """Since it began."""
+
+
 class RunningThreads:
     """Counts running slices under one mutex, and remembers the lanes that wait for a thread."""
 
@@ -27,6 +40,7 @@ class RunningThreads:
         self._clock = clock
         self._running = 0
         self._parked: deque[_Parked] = deque()
+        self._slices: dict[int, tuple[int, float]] = {}
         self._mutex = threading.Lock()
 
     @property
@@ -34,6 +48,30 @@ class RunningThreads:
         """Slices running now."""
         with self._mutex:
             return self._running
+
+    @property
+    def free(self) -> int:
+        """Slices that may begin now."""
+        with self._mutex:
+            return self._limit - self._running
+
+    @contextmanager
+    def slice(self, job_id: int) -> Iterator[None]:
+        """Let others see that this thread runs a slice of a job until the block ends."""
+        ident = threading.get_ident()
+        with self._mutex:
+            self._slices[ident] = (job_id, self._clock.monotonic())
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._slices.pop(ident, None)
+
+    def slices(self) -> tuple[RunningSlice, ...]:
+        """Slices that run now."""
+        now = self._clock.monotonic()
+        with self._mutex:
+            return tuple(RunningSlice(job, ident, now - since) for ident, (job, since) in self._slices.items())
 
     def enter(self) -> bool:
         """Take a place for a slice; False when only the last free thread is left."""

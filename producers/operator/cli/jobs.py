@@ -108,6 +108,7 @@ def _print(job: JobDetail) -> None:
         "parameters": job.parameters or None,
         "entities": job.entities or "whatever changed",
         "cursor": job.cursor,
+        "trace_id": job.trace_id,
     }
     output.print_detail(values, as_json=False)
     output.print_title("Events")

@@ -18,7 +18,7 @@ SELECT j.id, j.shop, j.report, l.category, j.state::text, j.level, j.attempt, j.
 
 -- name: job_rest
 -- What the detail of a job adds to its line in the list.
-SELECT j.parameters, j.cursor,
+SELECT j.parameters, j.cursor, j.traceparent,
        (SELECT coalesce(jsonb_agg(e.entity ORDER BY e.entity), '[]')
           FROM (SELECT entity FROM backroom.job_entity WHERE job_id = j.id ORDER BY entity LIMIT 1000) e) AS entities,
        (SELECT coalesce(jsonb_agg(p.entry ORDER BY p.n), '[]')

@@ -76,6 +76,21 @@ def test_a_child_that_ignores_the_request_is_killed_after_the_grace(tmp_path: Pa
         assert process.identify(child) is None
 
 
+def test_asked_twice_it_asks_its_children_twice(tmp_path: Path) -> None:
+    script = (
+        "trap 'echo asked $((n+=1)); test $n -lt 2 || exit 143' TERM; n=0; echo ready; while :; do sleep 0.05; done"
+    )
+    with supervising(tmp_path, ("slow", script), grace=60) as running:
+        running.wait_for_output("ready")
+
+        running.signal(signal.SIGINT)
+        running.wait_for_output("slow | asked 1")
+        running.signal(signal.SIGINT)
+
+        assert running.wait(10) == 0
+        assert "asked again: ending at once" in running.output()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process ask to die with its parent")
 def test_no_child_outlives_a_supervisor_that_was_killed(tmp_path: Path) -> None:
     with supervising(tmp_path, ("orphan", "trap '' TERM HUP; echo ready $$; while :; do sleep 0.05; done")) as running:
