@@ -88,6 +88,9 @@ lock: setup ## Choose the newest allowed versions anew (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --extra embedded --constraint requirements.lock --output-file requirements-embedded.lock \
+		pyproject.toml
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --output-file requirements-bench.lock requirements-bench.in
 
 .PHONY: clean

@@ -5,52 +5,57 @@ the command line a runtime of its own for a job that runs while its user waits.
 """
 
 import os
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from types import FrameType
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+import dramatiq
 from prometheus_client import CollectorRegistry
 
 from schemas.catalogue import ReportName
+from schemas.categories import Category
 from schemas.job import JobState
 from schemas.wire import VERSIONS
-from worker import actors, logs
-from worker.broker.broker import SyncBroker, build_worker
+from worker import actors, logs, measures
+from worker.broker.broker import SyncBroker
+from worker.broker.engine import EngineBroker, build_worker
+from worker.broker.ledger_broker import LedgerBroker, LedgerFeed, Outage
 from worker.broker.relay import PointerRelay
 from worker.clock import Clock, SystemClock
 from worker.database import ledger
 from worker.database.api_budget import ApiBudget
-from worker.database.ledger import Claim, Settlement, Wakeup
+from worker.database.ledger import Wakeup
 from worker.database.pool import Database
 from worker.database.secrets import SecretBox
 from worker.erp.port import ErpPort
 from worker.erp.postgres.adapter import PostgresErp
+from worker.errors import Unreachable
 from worker.health import HealthServer, Readiness
 from worker.jobs import foreground as jobs_foreground
 from worker.jobs.backoff import RetryPolicy
 from worker.jobs.executor import Runtime
 from worker.jobs.foreground import ForegroundRequest, Watcher
+from worker.jobs.listener import Listener
 from worker.jobs.liveness import Heartbeat
 from worker.jobs.slices import SliceLimits
 from worker.jobs.threads import RunningThreads
-from worker.jobs.transitions import Transition
 from worker.jobs.upkeep import Upkeep, UpkeepTimes
-from worker.metrics import MetricName, counter, gauge, histogram
+from worker.measures import CountedBudget
+from worker.readiness import WorkerReadiness
 from worker.report import ReportFunction, Run
 from worker.reports import registry
 from worker.settings import Settings
-from worker.shopify.client import ShopifyClient, http_client
+from worker.shopify.client import Budget, ShopifyClient, http_client
 from worker.shopify.orders import OrdersApi, ShopifyOrders
+from worker.stopping import Stopping
+from worker.watchdog import Crew, Echo, Line, Loop, State, Watchdog
 
-STOP_SECONDS = 110.0
-"""How long a stopping worker waits for its slices; the platform's grace is 120 s or more (broker spec 6.10)."""
-WATCHDOG_SECONDS = 5.0
-WATCHDOG_EXIT = 70
+SLICE_SLACK_SECONDS = 60.0
+"""How much longer than its own time and its longest call a slice may last before it counts as hanging."""
 
 log = logs.logger(__name__)
 
@@ -59,49 +64,79 @@ def serve(settings: Settings, *, reports: Mapping[ReportName, ReportFunction] | 
     """Run a worker until SIGTERM or SIGINT; returns the exit code. `reports` None: those of the registry.
 
     Raises:
-        Unreachable: RabbitMQ or PostgreSQL does not answer at the start.
+        Unreachable: PostgreSQL does not answer at the start. Without RabbitMQ jobs come from PostgreSQL (design D16).
         InvalidInput: a queue is missing, or a setting is unusable.
     """
     logs.configure(settings.log_format, settings.log_level)
-    stop = threading.Event()
+    stopping = Stopping(settings.stop_seconds)
     clock = SystemClock()
     worker = uuid4()
     metrics = CollectorRegistry()
     with ExitStack() as stack:
         database = stack.enter_context(_database(settings, worker))
-        broker = SyncBroker(settings.amqp_url, threads=settings.worker_threads, clock=clock, name=f"worker {worker}")
-        stack.callback(broker.close)
-        relay = stack.enter_context(PointerRelay.open(settings.amqp_url, name=f"relay {worker}"))
-        runtime = _runtime(settings, worker, database, clock, _publish_through(relay), stack)
+        threads = RunningThreads(settings.worker_threads, clock)
+        supply = _from_rows if settings.broker_url is None else _from_rabbitmq
+        supplied = supply(settings, worker, database, clock, threads, stack)
+        broker = supplied.broker
+        runtime = _runtime(settings, worker, database, clock, threads, supplied.publish, stack, metrics)
         if reports is not None:
             runtime.reports = reports
-        runtime.on_slice = _slice_metrics(metrics)
-        gauge(metrics, MetricName.SLICES_RUNNING).set_function(lambda: runtime.threads.running)
+        runtime.on_slice = measures.of_slices(metrics)
         heartbeat = stack.enter_context(_alive(settings, worker, "worker", clock, database))
         actors.declare(broker, runtime)
-        actors.declare_drains(broker, runtime)
-        broker.start()
+        if settings.broker_url is not None:
+            actors.declare_drains(broker, runtime)
+        supplied.connect()
         engine = build_worker(broker)
-        upkeep = Upkeep(runtime, heartbeat, _upkeep_times(settings))
-        _on_signals(stop)
+        from_rows = settings.broker_url is None
+        upkeep = Upkeep(runtime, heartbeat, _upkeep_times(settings), pointers_from_rows=from_rows)
+        listener = Listener(settings.database_url, database.application_name, runtime.nudge.set)
+        stopping.listen()
         engine.start()
+        supplied.feed.start()
         upkeep.start()
+        listener.start()
+        stack.callback(listener.stop)
+        readiness = WorkerReadiness(
+            stopping=lambda: stopping.asked,
+            supply=supplied.readiness,
+            takes_jobs=supplied.takes_jobs,
+            lease_alive=lambda: heartbeat.alive,
+            unsettled_seconds=lambda: broker.intake.unsettled_seconds,
+        )
+        measures.of_installation(metrics, database, clock)
+        measures.of_process(
+            metrics,
+            threads=threads,
+            upkeep=upkeep.counts,
+            lease_age_seconds=lambda: heartbeat.age_seconds,
+            unsettled_seconds=lambda: broker.intake.unsettled_seconds,
+            connected=supplied.connected,
+            relay=supplied.relay,
+        )
         if settings.worker_health_port is not None:
             stack.enter_context(
                 HealthServer(
                     port=settings.worker_health_port,
-                    readiness=lambda: _readiness(broker, heartbeat, stop),
+                    readiness=readiness,
                     registry=metrics,
                 )
             )
         log.info("worker_started", worker=str(worker), threads=settings.worker_threads, queues=sorted(broker.queues))
-        hung = _watch(stop, (heartbeat.thread, upkeep.thread))
-        runtime.draining.set()
-        log.info("worker_stopping", running=runtime.threads.running)
+        watchdog = Watchdog(
+            _look(settings, engine, supplied, heartbeat, upkeep, listener, threads, clock),
+            slice_limit_seconds=settings.longest_call_seconds + settings.slice_seconds + SLICE_SLACK_SECONDS,
+        )
+        watchdog.start()
+        stopping.wait()
+        stopping.limit(threads.slices)
+        watchdog.stop()
+        log.info("worker_stopping", running=threads.running)
+        _drain(engine, broker, runtime, settings.stop_seconds)
         upkeep.stop()
-        engine.stop(timeout=int(STOP_SECONDS * 1000))
-        log.info("worker_stopped", running=runtime.threads.running)
-    return WATCHDOG_EXIT if hung else 0
+        log.info("worker_stopped", running=threads.running)
+    stopping.done()
+    return 0
 
 
 class Foreground:
@@ -132,7 +167,8 @@ def foreground(settings: Settings) -> Iterator[Foreground]:
         stack.enter_context(
             _alive(settings, worker, "foreground", clock, database, beat_seconds=settings.foreground_heartbeat_seconds)
         )
-        yield Foreground(_runtime(settings, worker, database, clock, _leave_to_repair, stack))
+        threads = RunningThreads(settings.worker_threads, clock)
+        yield Foreground(_runtime(settings, worker, database, clock, threads, _leave_to_repair, stack))
 
 
 def embedded_erp(database: Database) -> PostgresErp:
@@ -140,10 +176,13 @@ def embedded_erp(database: Database) -> PostgresErp:
     return PostgresErp(database)
 
 
-def shop_client(settings: Settings, database: Database, stack: ExitStack) -> ShopifyClient:
-    """The way to all shops, for `shops test`; closed with `stack`."""
+def shop_client(
+    settings: Settings, database: Database, stack: ExitStack, metrics: CollectorRegistry | None = None
+) -> ShopifyClient:
+    """The way to all shops; closed with `stack`. Its calls are counted in `metrics`; None, as for `shops test`: not."""
     http = stack.enter_context(http_client(settings.worker_threads))
-    return ShopifyClient(http, ApiBudget(database, _secrets(settings)), SystemClock())
+    budget: Budget = ApiBudget(database, _secrets(settings))
+    return ShopifyClient(http, budget if metrics is None else CountedBudget(budget, metrics), SystemClock())
 
 
 def _runtime(
@@ -151,18 +190,20 @@ def _runtime(
     worker: UUID,
     database: Database,
     clock: Clock,
+    threads: RunningThreads,
     publish: Callable[[Iterable[Wakeup]], None],
     stack: ExitStack,
+    metrics: CollectorRegistry | None = None,
 ) -> Runtime:
     draining = threading.Event()
-    client = shop_client(settings, database, stack)
+    client = shop_client(settings, database, stack, metrics)
     return Runtime(
         worker=worker,
         database=database,
         reports=_reports(client, PostgresErp(database), draining),
         publish=publish,
         clock=clock,
-        threads=RunningThreads(settings.worker_threads, clock),
+        threads=threads,
         limits=SliceLimits(settings.slice_seconds, settings.minimum_slice_seconds),
         policy=RetryPolicy(settings.attempts, settings.backoff_base_seconds, settings.backoff_cap_seconds),
         draining=draining,
@@ -172,7 +213,13 @@ def _runtime(
 
 def _reports(client: ShopifyClient, erp: ErpPort, draining: threading.Event) -> Mapping[ReportName, ReportFunction]:
     def orders_of(run: Run) -> OrdersApi:
-        api = client.for_shop(run.shop, job_id=run.job.id, high_priority=run.high_priority, should_stop=draining.is_set)
+        api = client.for_shop(
+            run.shop,
+            job_id=run.job.id,
+            trace_id=run.job.trace_id,
+            high_priority=run.high_priority,
+            should_stop=draining.is_set,
+        )
         run.watch_usage(lambda: api.usage)
         return ShopifyOrders(api)
 
@@ -180,11 +227,11 @@ def _reports(client: ShopifyClient, erp: ErpPort, draining: threading.Event) -> 
 
 
 def _database(settings: Settings, worker: UUID) -> Database:
-    # Per thread one for its slice and one for what the shop client asks meanwhile; some for upkeep.
+    # Per thread one for its slice and one for what the shop client asks meanwhile; some for upkeep and feed.
     return Database(
         settings.database_url,
         application_name=f"backroom/{worker}",
-        max_connections=2 * settings.worker_threads + 2,
+        max_connections=2 * settings.worker_threads + 3,
     )
 
 
@@ -220,11 +267,89 @@ def _alive(
         ledger.forget_worker(database, worker)
 
 
-def _publish_through(relay: PointerRelay) -> Callable[[Iterable[Wakeup]], None]:
-    def publish(wakeups: Iterable[Wakeup]) -> None:
-        relay.send((wakeup.queue, wakeup.pointer) for wakeup in wakeups)
+@dataclass(frozen=True, slots=True)
+class _Supply:
+    """Where this process's messages come from, and where its pointers go."""
 
-    return publish
+    broker: EngineBroker
+    feed: LedgerFeed
+    publish: Callable[[Iterable[Wakeup]], None]
+    connect: Callable[[], None]
+    """Called once every queue is declared."""
+    readiness: Callable[[], Readiness]
+    """How it is. RabbitMQ away is a note: the jobs go on."""
+    takes_jobs: Callable[[], bool]
+    """Whether a job that anybody asks for now would come here."""
+    connected: Callable[[], bool]
+    """Whether the connection to RabbitMQ stands."""
+    relay: PointerRelay | None = None
+    """None: pointers are not published."""
+    lines: tuple[Line, ...] = ()
+    """Connections to RabbitMQ, for the watchdog."""
+
+
+def _from_rows(
+    settings: Settings, worker: UUID, database: Database, clock: Clock, threads: RunningThreads, stack: ExitStack
+) -> _Supply:
+    """Embedded: PostgreSQL alone."""
+    del worker
+    broker = LedgerBroker(database, threads=settings.worker_threads, room=lambda: threads.free, clock=clock)
+    stack.callback(broker.close)
+    return _Supply(
+        broker,
+        broker.feed,
+        broker.feed.publish,
+        connect=lambda: None,
+        readiness=Readiness,
+        takes_jobs=lambda: broker.feed.is_active,
+        connected=lambda: False,
+    )
+
+
+def _from_rabbitmq(
+    settings: Settings, worker: UUID, database: Database, clock: Clock, threads: RunningThreads, stack: ExitStack
+) -> _Supply:
+    """RabbitMQ, and PostgreSQL while that is away: the same engine, the same threads."""
+    amqp_url = str(settings.broker_url)
+    broker = SyncBroker(amqp_url, threads=settings.worker_threads, clock=clock, name=f"worker {worker}")
+    stack.callback(broker.close)
+    relay = stack.enter_context(PointerRelay.open(amqp_url, name=f"relay {worker}"))
+    queues = [category.value for category in Category]
+    outage = Outage(lambda: broker.consumes(queues) and relay.is_ready, settings.broker_away_seconds, clock)
+    feed = LedgerFeed(database, broker, room=lambda: threads.free, clock=clock, is_wanted=outage.is_long)
+    broker.on_stop_intake = feed.stop
+
+    def publish(wakeups: Iterable[Wakeup]) -> None:
+        found = tuple(wakeups)
+        if feed.is_active:
+            feed.publish(found)
+        if relay.is_ready or not feed.is_active:
+            relay.send((wakeup.queue, wakeup.pointer) for wakeup in found)
+
+    def connect() -> None:
+        try:
+            broker.start(settings.broker_away_seconds)
+        except Unreachable as error:
+            log.warning("started_without_broker", why=error.message, jobs_from="PostgreSQL, until RabbitMQ answers")
+
+    def readiness() -> Readiness:
+        problems = broker.queue_problems if broker.connected else {}
+        away = outage.seconds()
+        source = "jobs come from PostgreSQL" if feed.is_active else "PostgreSQL steps in soon"
+        notes = {"broker": f"RabbitMQ is away for {away:.0f} s; {source}"} if away else {}
+        return Readiness({f"queue {name}": problem for name, problem in problems.items()}, notes)
+
+    return _Supply(
+        broker,
+        feed,
+        publish,
+        connect,
+        readiness,
+        takes_jobs=lambda: feed.is_active or broker.consumes(queues),
+        connected=lambda: broker.connected,
+        relay=relay,
+        lines=(broker.connection, relay.connection),
+    )
 
 
 def _leave_to_repair(_wakeups: Iterable[Wakeup]) -> None:
@@ -242,45 +367,47 @@ def _upkeep_times(settings: Settings) -> UpkeepTimes:
     )
 
 
-def _on_signals(stop: threading.Event) -> None:
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, ask)
-    signal.signal(signal.SIGINT, ask)
-
-
-def _watch(stop: threading.Event, threads: tuple[threading.Thread, ...]) -> bool:
-    """Wait for the end; True when a thread that everything rests on died: the supervisor starts us anew."""
-    while not stop.wait(WATCHDOG_SECONDS):
-        dead = [thread.name for thread in threads if not thread.is_alive()]
-        if dead:
-            log.error("thread_died", threads=dead)
-            return True
-    return False
+def _drain(engine: dramatiq.Worker, broker: EngineBroker, runtime: Runtime, stop_seconds: float) -> None:
+    """Take nothing new, give back what no thread has begun, and let slices come to their next safe point."""
+    broker.stop_intake()
+    runtime.draining.set()
+    runtime.publish(runtime.threads.overdue(0))  # lanes that waited for a thread here: others have some
+    engine.stop(timeout=int(2000 * stop_seconds))  # it never takes so long: `Stopping` cuts it off
+    runtime.publish(runtime.threads.overdue(0))  # parked while the intake ended
 
 
-def _readiness(broker: SyncBroker, heartbeat: Heartbeat, stop: threading.Event) -> Readiness:
-    problems = {f"queue {name}": problem for name, problem in broker.queue_problems.items()}
-    if stop.is_set():
-        problems["worker"] = "stopping"
-    if not broker.connected:
-        problems["broker"] = "not connected"
-    if not heartbeat.alive:
-        problems["database"] = "the lease could not be renewed"
-    return Readiness(problems=problems)
+def _look(
+    settings: Settings,
+    engine: dramatiq.Worker,
+    supplied: _Supply,
+    heartbeat: Heartbeat,
+    upkeep: Upkeep,
+    listener: Listener,
+    threads: RunningThreads,
+    clock: Clock,
+) -> Callable[[], State]:
+    """What the watchdog compares: the threads that the settings ask for, and the loops that must go round."""
+    parts = (heartbeat.thread, upkeep.thread, listener.thread, supplied.feed.thread)
+    lines = [(line.thread, Echo(line.call, clock.monotonic)) for line in supplied.lines]
 
+    def crew(name: str, expected: int, members: Iterable[threading.Thread]) -> Crew:
+        return Crew(name, expected, sum(member.is_alive() for member in members))
 
-def _slice_metrics(metrics: CollectorRegistry) -> Callable[[Claim, Transition | None, Settlement, float], None]:
-    slices = counter(metrics, MetricName.SLICES)
-    seconds = histogram(metrics, MetricName.SLICE_SECONDS)
-    waited = histogram(metrics, MetricName.JOB_WAIT_SECONDS)
+    def loop(thread: threading.Thread, silent_seconds: float, period_seconds: float = 0.0) -> Loop:
+        return Loop(thread.name, silent_seconds, settings.hang_seconds + period_seconds, thread.ident)
 
-    def count(claim: Claim, transition: Transition | None, _settlement: Settlement, duration: float) -> None:
-        outcome = "lost" if transition is None else transition.change.outcome
-        slices.labels(claim.job.report.value, outcome).inc()
-        seconds.labels(claim.job.report.value).observe(duration)
-        if not claim.cursor and not claim.job.attempt:
-            waited.labels(claim.job.report.value).observe(claim.waited_seconds)
+    def look() -> State:
+        crews = (
+            crew("workers", settings.worker_threads, tuple(engine.workers)),
+            crew("consumers", len(supplied.broker.queues), tuple(engine.consumers.values())),
+            *(crew(thread.name, 1, (thread,)) for thread in parts),
+            *(crew(thread.name, 1, (thread,)) for thread, _ in lines),
+        )
+        loops = (
+            loop(heartbeat.thread, heartbeat.silent_seconds, settings.heartbeat_seconds),
+            loop(upkeep.thread, upkeep.silent_seconds, settings.due_sweep_seconds),
+            *(loop(thread, echo.silent_seconds()) for thread, echo in lines if thread.is_alive()),
+        )
+        return State(crews, loops, threads.slices())
 
-    return count
+    return look

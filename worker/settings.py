@@ -42,8 +42,10 @@ class Settings(BaseModel):
 
     database_url: str = Field(repr=False, pattern=r"^postgres(ql)?://")
     """Holds a password: never shown, never logged."""
-    amqp_url: str = Field(repr=False, pattern=r"^amqps?://")
-    """Holds a password: never shown, never logged."""
+    amqp_url: str | None = Field(default=None, repr=False, pattern=r"^amqps?://")
+    """Holds a password: never shown, never logged. Without meaning where `embedded`; use `broker_url`."""
+    embedded: bool = False
+    """No RabbitMQ: doors store requests in PostgreSQL, which also hands the jobs to the workers (design D16)."""
     management_url: str | None = Field(default=None, repr=False, pattern=r"^https?://")
     """RabbitMQ's management API, which alone sets policies; may hold a password. None: they are not looked at."""
     secret_key: tuple[SecretStr, ...] = ()
@@ -81,8 +83,22 @@ class Settings(BaseModel):
     """How long the last free thread keeps a pointer before it gives it back (design 4.4)."""
     foreground_heartbeat_seconds: float = Field(default=5, gt=0)
     foreground_lost_seconds: float = Field(default=15, gt=0)
+    broker_away_seconds: float = Field(default=15, gt=0)
+    """A worker without RabbitMQ for this long takes its jobs from PostgreSQL until RabbitMQ is back (design D16)."""
+    stop_seconds: float = Field(default=110, gt=0)
+    """A stopping worker that has not ended after this ends by force: ten seconds before the platform's grace of
+    120 s is over (broker spec 6.10)."""
+    hang_seconds: float = Field(default=120, gt=0)
+    """A loop of a worker that has not gone round for so long (and its own period) hangs: the process ends with 70."""
+    longest_call_seconds: float = Field(default=540, gt=0)
+    """The longest call that a report may make; a slice that takes this, its own time and a minute more hangs."""
     publish_confirm_seconds: float = Field(default=1.5, gt=0)
     """How long a door waits for RabbitMQ, and then for the database (design D7)."""
+
+    @property
+    def broker_url(self) -> str | None:
+        """Where RabbitMQ is; None where there is none."""
+        return None if self.embedded else self.amqp_url
 
     @field_validator("secret_key", mode="before")
     @classmethod
@@ -105,17 +121,23 @@ def load(start_folder: Path | None = None, environ: Mapping[str, str] = os.envir
     given: dict[str, Any] = {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
     if "database_url" not in given and "amqp_url" not in given:
         given = _services(start_folder or Path.cwd()) | given
-    for name in ("database_url", "amqp_url"):
-        if name not in given:
-            raise InvalidInput(
-                "setting_missing",
-                f"{names[name]} is not set and no {SERVICES_FILE} was found here or above: "
-                "set the variable, or start private services with `backroom services up`",
-            )
+    _demand("database_url", given)
     try:
-        return Settings.model_validate(given)
+        loaded = Settings.model_validate(given)
     except ValidationError as error:
         raise InvalidInput("setting_invalid", _explain(error, given)) from None
+    if not loaded.embedded:
+        _demand("amqp_url", given)
+    return loaded
+
+
+def _demand(name: str, given: Mapping[str, Any]) -> None:
+    if name not in given:
+        raise InvalidInput(
+            "setting_missing",
+            f"{PREFIX}{name.upper()} is not set and no {SERVICES_FILE} was found here or above: "
+            "set the variable, or start private services with `backroom services up`",
+        )
 
 
 def _services(start: Path) -> dict[str, Any]:
@@ -125,8 +147,9 @@ def _services(start: Path) -> dict[str, Any]:
         if path.is_file():
             try:
                 document = json.loads(path.read_text())
-                found = {name: document[name] for name in ("database_url", "amqp_url", "secret_key")}
-                return found | {"management_url": document.get("management")}
+                found = {name: document[name] for name in ("database_url", "secret_key")}
+                broker = {"management_url": document.get("management"), "amqp_url": document["amqp_url"]}
+                return found | (broker if document["amqp_url"] is not None else {"embedded": True})
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise InvalidInput(
                     "services_file_unreadable",

@@ -32,46 +32,54 @@ DEAD_LETTER_SOURCE = "/dead-letters"
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """Where a request went: `broker`, or `database` because the broker did not confirm in time."""
+    """Where a request went: `broker`, or `database` because the broker did not confirm in time or there is none."""
 
     source: str
     id: str
     held_by: str
 
 
-def submit(request: SyncRequest, amqp_url: str, database: Database) -> Submitted:
+def submit(request: SyncRequest, amqp_url: str | None, database: Database) -> Submitted:
     """Hand a request over so that it cannot be lost: RabbitMQ, else the database (design D7).
+
+    `amqp_url` None: there is no RabbitMQ, the database takes it at once (design D16).
 
     Raises:
         Unreachable: neither took it.
     """
+    if amqp_url is not None and _published(request, amqp_url):
+        return Submitted(request.source, request.id, "broker")
     body = encode_request(request)
-    publisher = Publisher(amqp_url, name="operator")
-    publisher.start()
-    try:
-        if publisher.wait_ready(CONFIRM_SECONDS):
-            outgoing = Outgoing(
-                exchange=REQUEST_EXCHANGE,
-                routing_key=request.report.category.value,
-                body=body,
-                message_id=request.id,
-                type=request.type,
-                traceparent=request.traceparent,
-            )
-            publisher.publish(outgoing).result(CONFIRM_SECONDS)
-            return Submitted(request.source, request.id, "broker")
-    except (NotConfirmed, Unroutable, TimeoutError):
-        pass  # the database takes it
-    finally:
-        publisher.close(timeout_seconds=1.0)
     try:
         with database.transaction() as connection:
             store_pending(connection, source=request.source, id=request.id, body=body, origin="operator")
     except Unreachable as error:
-        raise Unreachable(
-            "not_accepted", f"neither RabbitMQ nor PostgreSQL took the request; nothing was started. {error.message}"
-        ) from error
+        who = "PostgreSQL did not take" if amqp_url is None else "neither RabbitMQ nor PostgreSQL took"
+        raise Unreachable("not_accepted", f"{who} the request; nothing was started. {error.message}") from error
     return Submitted(request.source, request.id, "database")
+
+
+def _published(request: SyncRequest, amqp_url: str) -> bool:
+    """Whether RabbitMQ confirmed it in time."""
+    publisher = Publisher(amqp_url, name="operator")
+    publisher.start()
+    try:
+        if not publisher.wait_ready(CONFIRM_SECONDS):
+            return False
+        outgoing = Outgoing(
+            exchange=REQUEST_EXCHANGE,
+            routing_key=request.report.category.value,
+            body=encode_request(request),
+            message_id=request.id,
+            type=request.type,
+            traceparent=request.traceparent,
+        )
+        publisher.publish(outgoing).result(CONFIRM_SECONDS)
+    except (NotConfirmed, Unroutable, TimeoutError):
+        return False
+    finally:
+        publisher.close(timeout_seconds=1.0)
+    return True
 
 
 def cancel_job(database: Database, job_id: int, who: str) -> str:

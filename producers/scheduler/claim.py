@@ -64,8 +64,8 @@ class Claimed:
     """Until the next schedule is due, negative while others hold due ones; None: nothing is planned."""
 
 
-def claim(database: Database, pending: PendingRequests) -> Claimed:
-    """Decide about what is due, and commit.
+def claim(database: Database, pending: PendingRequests, *, publishes: bool = True) -> Claimed:
+    """Decide about what is due, and commit. Without `publishes` workers relay the requests at once.
 
     Raises:
         Unreachable, psycopg.Error: nothing was decided; the same ticks are found again.
@@ -96,7 +96,7 @@ def claim(database: Database, pending: PendingRequests) -> Claimed:
                 id=request.id,
                 body=encode_request(request),
                 origin=ORIGIN,
-                relay_after_seconds=RELAY_AFTER_SECONDS,
+                relay_after_seconds=RELAY_AFTER_SECONDS if publishes else 0.0,
             )
         next_due_seconds = schedules.seconds_to_next_due(connection)
     return Claimed(tuple(requests), tuple(ticks), len(found) == BATCH, next_due_seconds)

@@ -39,7 +39,7 @@ class Scheduler:
     def __init__(
         self,
         database: Database,
-        outbox: Outbox,
+        outbox: Outbox | None,
         *,
         registry: CollectorRegistry,
         clock: Clock,
@@ -49,7 +49,8 @@ class Scheduler:
     ) -> None:
         """Prepare, without connecting.
 
-        `confirm_seconds`: how long a round waits for RabbitMQ. `chance` gives numbers in [0, 1) for the back-off.
+        `outbox` None: embedded, workers relay every request. `confirm_seconds`: how long a round waits for RabbitMQ.
+        `chance` gives numbers in [0, 1) for the back-off.
         """
         self._database = database
         self._outbox = outbox
@@ -63,6 +64,7 @@ class Scheduler:
         self._left = metrics.counter(registry, MetricName.SCHEDULE_LEFT_TO_RELAY)
         self._errors = metrics.counter(registry, MetricName.SCHEDULER_ERRORS)
         self._opened = False
+        self._stop: threading.Event | None = None
         self._failures = 0
         self._trouble: str | None = "no round yet"
         self._last_round = clock.monotonic()
@@ -70,6 +72,7 @@ class Scheduler:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a round under way is finished. Outages of either service are sat out."""
+        self._stop = stop
         while not stop.is_set():
             stop.wait(self.round())
 
@@ -77,7 +80,7 @@ class Scheduler:
         """Do what is due now; returns the seconds to pause before the next round."""
         try:
             self._open()
-            claimed = claim(self._database, self._pending)
+            claimed = claim(self._database, self._pending, publishes=self._outbox is not None)
             self._count(claimed)
             self._publish(claimed.requests)
             self._keep_house()
@@ -91,12 +94,14 @@ class Scheduler:
     def readiness(self) -> Readiness:
         """Ready while rounds succeed. RabbitMQ away is a note: workers relay what stands in the database."""
         problems, notes = {}, {}
+        if self._stop is not None and self._stop.is_set():
+            problems["scheduler"] = "stopping"
         if self._trouble is not None:
             problems["database"] = self._trouble
         silent = self._clock.monotonic() - self._last_round
         if silent > STALE_SECONDS:
             problems["scheduler"] = f"no round finished for {silent:.0f} s"
-        if (trouble := self._outbox.trouble) is not None:
+        if self._outbox is not None and (trouble := self._outbox.trouble) is not None:
             notes["broker"] = trouble
         return Readiness(problems, notes)
 
@@ -107,7 +112,7 @@ class Scheduler:
 
     def _publish(self, to_publish: Sequence[SyncRequest]) -> None:
         """What is not confirmed in time stays in the table for a worker; the late confirm changes nothing."""
-        if not to_publish:
+        if self._outbox is None or not to_publish:
             return
         futures = {self._outbox.publish(request): (request.source, request.id) for request in to_publish}
         done, late = wait(futures, self._confirm_seconds)
@@ -170,11 +175,11 @@ def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     registry = CollectorRegistry()
-    publisher = Publisher(settings.amqp_url, name="backroom-scheduler")
+    publisher = None if settings.broker_url is None else Publisher(settings.broker_url, name="backroom-scheduler")
     database = Database(settings.database_url, application_name="backroom-scheduler", max_connections=2)
     scheduler = Scheduler(
         database,
-        BrokerOutbox(publisher),
+        None if publisher is None else BrokerOutbox(publisher),
         registry=registry,
         clock=SystemClock(),
         confirm_seconds=settings.publish_confirm_seconds,
@@ -184,13 +189,15 @@ def serve(settings: Settings) -> None:
         if settings.scheduler_health_port is not None
         else None
     )
-    publisher.start()
+    if publisher is not None:
+        publisher.start()
     try:
         if health is not None:
             health.start()
         scheduler.run(stop)
     finally:
-        publisher.close()
+        if publisher is not None:
+            publisher.close()
         database.close()
         if health is not None:
             health.stop()

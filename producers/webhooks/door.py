@@ -56,14 +56,17 @@ class Door:
 
     def __init__(
         self,
-        outbox: Outbox,
+        outbox: Outbox | None,
         archive: Archive,
         *,
         registry: CollectorRegistry,
         confirm_seconds: float,
         store_seconds: float,
     ) -> None:
-        """`confirm_seconds`: patience with RabbitMQ; `store_seconds`: with the database after that."""
+        """`confirm_seconds`: patience with RabbitMQ; `store_seconds`: with the database after that.
+
+        `outbox` None: embedded, where the database is the only way in.
+        """
         self._outbox = outbox
         self._archive = archive
         self._confirm_seconds = confirm_seconds
@@ -100,6 +103,9 @@ class Door:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _hand_over(self, request: SyncRequest) -> None:
+        if self._outbox is None:
+            await self._write(lambda: self._archive.store_request(request))
+            return
         try:
             async with asyncio.timeout(self._confirm_seconds):
                 await asyncio.wrap_future(self._outbox.publish(request))

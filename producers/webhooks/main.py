@@ -28,21 +28,29 @@ KEEP_ALIVE_SECONDS = 75
 
 
 def build_app(
-    outbox: Outbox, archive: DatabaseArchive, *, clock: Clock, registry: CollectorRegistry, patience_seconds: float
+    outbox: Outbox | None,
+    archive: DatabaseArchive,
+    *,
+    clock: Clock,
+    registry: CollectorRegistry,
+    patience_seconds: float,
 ) -> Starlette:
-    """The whole door. `patience_seconds`: with RabbitMQ, and then again with the database."""
+    """The whole door. `patience_seconds`: with RabbitMQ, and then again with the database.
+
+    `outbox` None: embedded, there is no RabbitMQ.
+    """
     cache = ShopCache(archive.load, clock=clock, registry=registry)
     door = Door(outbox, archive, registry=registry, confirm_seconds=patience_seconds, store_seconds=patience_seconds)
     receiver = Receiver(cache, door, clock=clock, registry=registry)
 
     def readiness() -> Readiness:
-        """Ready once shops and secrets are known; with either service away the door still does its work."""
-        loaded = cache.current is not None
-        problems = {"database": cache.trouble} if cache.trouble and not loaded else {}
-        notes = {"database": cache.trouble} if cache.trouble and loaded else {}
-        if (trouble := outbox.trouble) is not None:
-            notes["broker"] = trouble
-        return Readiness(problems, notes)
+        """Ready once shops and secrets are known, while one of the services takes requests (design D7)."""
+        trouble = {"database": cache.trouble, "broker": None if outbox is None else outbox.trouble}
+        found = {part: text for part, text in trouble.items() if text is not None}
+        no_other = outbox is None or "broker" in found
+        if "database" in found and (cache.current is None or no_other):
+            return Readiness(problems=found)
+        return Readiness(notes=found)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -67,7 +75,7 @@ def serve(settings: Settings) -> None:
     """
     secrets = SecretBox([key.get_secret_value() for key in settings.secret_key])
     patience = settings.publish_confirm_seconds
-    publisher = Publisher(settings.amqp_url, name="backroom-webhooks")
+    publisher = None if settings.broker_url is None else Publisher(settings.broker_url, name="backroom-webhooks")
     database = Database(
         settings.database_url,
         application_name="backroom-webhooks",
@@ -76,7 +84,7 @@ def serve(settings: Settings) -> None:
     )
     archive = DatabaseArchive(database, secrets, store_seconds=patience)
     app = build_app(
-        BrokerOutbox(publisher),
+        None if publisher is None else BrokerOutbox(publisher),
         archive,
         clock=SystemClock(),
         registry=CollectorRegistry(),
@@ -99,9 +107,11 @@ def serve(settings: Settings) -> None:
     # uvicorn raises the signal again once it has shut down: here that must end the process in order, not by force.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
-    publisher.start()
+    if publisher is not None:
+        publisher.start()
     try:
         server.run()
     finally:
-        publisher.close()
+        if publisher is not None:
+            publisher.close()
         archive.close()

@@ -1,5 +1,7 @@
 """The demo: ``make demo``. A shop, its webhooks, a schedule, an operator, and the sales orders they lead to.
 
+With ``--embedded`` it is played without RabbitMQ.
+
 Exit code 0 when everything it claims was found in ledger and ERP, 1 otherwise. On a terminal it stays until Ctrl-C.
 """
 
@@ -9,6 +11,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -23,7 +26,7 @@ from tests.demo.tour import Tour
 INTERRUPTED = 130
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Play it; returns the exit code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
@@ -33,7 +36,7 @@ def main() -> int:
     good = True
     screen.title("Backroom: orders of a Shopify store become sales orders of an ERP")
     try:
-        with stage_kit.opened(screen, folder, keep_services=on_terminal) as stage:
+        with stage_kit.opened(screen, folder, keep_services=on_terminal, embedded="--embedded" in arguments) as stage:
             good = _play(stage, on_terminal)
     except KeyboardInterrupt:
         screen.say("stopped")
@@ -117,4 +120,4 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

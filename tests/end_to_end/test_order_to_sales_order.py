@@ -37,7 +37,7 @@ def test_a_bare_publisher_in_any_language_can_start_a_report_and_so_can_our_clie
     with house.worker():
         asked = subprocess.run(
             [sys.executable, str(SAMPLES / script), SHOP, order["id"]],
-            env={"PATH": os.environ["PATH"], "AMQP_URL": house.amqp_url},
+            env={"PATH": os.environ["PATH"], "AMQP_URL": house.environment["BACKROOM_AMQP_URL"]},
             capture_output=True,
             text=True,
         )

@@ -16,8 +16,9 @@ from schemas.wire import ContractViolation, Pointer, ViolationReason, encode_poi
 from tests.support import wait
 from tests.support.proxy import Proxy, proxied
 from tests.support.queues import Queues, queues_of
-from worker.broker.broker import SyncBroker, build_worker
+from worker.broker.broker import SyncBroker
 from worker.broker.delivery import Delivery
+from worker.broker.engine import build_worker
 from worker.clock import SystemClock
 from worker.errors import InvalidInput, Unreachable
 

@@ -8,7 +8,8 @@ from uuid import uuid4
 from schemas.catalogue import ReportName
 from schemas.wire import VERSIONS, Versions
 from worker import actors
-from worker.broker.broker import SyncBroker, build_worker
+from worker.broker.broker import SyncBroker
+from worker.broker.engine import build_worker
 from worker.broker.relay import PointerRelay
 from worker.clock import SystemClock
 from worker.database import ledger

@@ -41,7 +41,8 @@ class Installation:
     """One shop, one ERP, and the processes that a test starts."""
 
     database_url: str
-    amqp_url: str
+    amqp_url: str | None
+    """None: embedded, there is no RabbitMQ."""
     secret_key: str
     simulator: Simulator
     folder: Path
@@ -112,7 +113,7 @@ class Installation:
 
 
 @contextmanager
-def installed(database_url: str, amqp_url: str, secret_key: str, folder: Path) -> Iterator[Installation]:
+def installed(database_url: str, amqp_url: str | None, secret_key: str, folder: Path) -> Iterator[Installation]:
     """Set everything up except the processes."""
     with ExitStack() as stack:
         simulator = stack.enter_context(Simulator.start())
@@ -127,7 +128,8 @@ def installed(database_url: str, amqp_url: str, secret_key: str, folder: Path) -
             shops.add(connection, SHOP, facts["domain"], api_url=facts["api_url"], settings=SETTINGS, who="test")
             shops.set_access_token(connection, secrets, SHOP, facts["token"], who="test")
             shops.add_webhook_secret(connection, secrets, SHOP, "first", facts["webhook_secret"], who="test")
-        topology.apply(amqp_url, None)
+        if amqp_url is not None:
+            topology.apply(amqp_url, None)
         yield Installation(database_url, amqp_url, secret_key, simulator, folder)
 
 

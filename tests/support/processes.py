@@ -13,13 +13,16 @@ from tests.support import wait
 COMMAND = str(Path(sys.executable).with_name("backroom"))
 
 
-def environment(database_url: str, amqp_url: str, secret_key: str, **more: str) -> dict[str, str]:
-    """What a process needs to find its services; of our own environment only what every program needs."""
+def environment(database_url: str, amqp_url: str | None, secret_key: str, **more: str) -> dict[str, str]:
+    """What a process needs to find its services; of our own environment only what every program needs.
+
+    `amqp_url` None: embedded, there is no RabbitMQ.
+    """
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return {
         **kept,
         "BACKROOM_DATABASE_URL": database_url,
-        "BACKROOM_AMQP_URL": amqp_url,
+        **({"BACKROOM_EMBEDDED": "1"} if amqp_url is None else {"BACKROOM_AMQP_URL": amqp_url}),
         "BACKROOM_SECRET_KEY": secret_key,
         "BACKROOM_LOG_FORMAT": "json",
         **more,

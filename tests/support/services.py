@@ -22,7 +22,7 @@ import psycopg
 from cryptography.fernet import Fernet
 from psycopg import sql
 
-from producers.operator.services import runner, state
+from producers.operator.services import embedded, runner, state
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,6 +66,27 @@ def provide(environment: Mapping[str, str]) -> Iterator[Services]:
     else:
         with _own() as services:
             yield services
+
+
+@contextmanager
+def provide_postgres(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Database and secret key of an installation without RabbitMQ: the database named by ``environment``, else that
+    of this checkout's services, which may be embedded ones."""
+    if "BACKROOM_DATABASE_URL" in environment:
+        secret_key = environment.get("BACKROOM_SECRET_KEY") or Fernet.generate_key().decode()
+        yield environment["BACKROOM_DATABASE_URL"], secret_key
+    elif state.load(ROOT) is not None:
+        with _own() as services:
+            yield services.database_url, services.secret_key
+    else:
+        ran_before = embedded.is_running(ROOT)
+        found = embedded.up(ROOT, lambda line: print(line, file=sys.stderr))
+        try:
+            _drop_leftovers(found.database_url)
+            yield found.database_url, found.secret_key
+        finally:
+            if not ran_before:
+                runner.down(ROOT, lambda line: print(line, file=sys.stderr))
 
 
 @contextmanager

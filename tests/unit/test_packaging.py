@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEEDED = [re.match(r"[A-Za-z0-9-]+", line)[0].lower() for line in PROJECT["dependencies"]]  # type: ignore[index]
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-embedded.lock")
 
 
 def locked(name: str) -> dict[str, str]:
@@ -34,9 +34,10 @@ def test_every_locked_package_carries_hashes_and_no_address(lock: str) -> None:
 
 
 def test_tests_run_against_the_versions_that_are_shipped() -> None:
-    shipped, tested = locked("requirements.lock"), locked("requirements-dev.lock")
+    shipped, *others = map(locked, LOCKS)
 
-    assert {name: tested.get(name) for name in shipped} == shipped
+    for other in others:
+        assert {name: other.get(name) for name in shipped} == shipped
 
 
 def test_every_library_is_named_with_its_licence() -> None:

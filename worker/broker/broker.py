@@ -13,23 +13,19 @@ import itertools
 import logging
 import random
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import NoReturn
 
-import dramatiq
-from dramatiq.broker import Broker, Consumer, MessageProxy
-from dramatiq.errors import QueueNotFound
-from dramatiq.middleware import Middleware, SkipMessage
+from dramatiq.middleware import Middleware
 from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel
 
 from producers.client.connection import BrokerConnection, describe
 from schemas.wire import VERSIONS, Versions
-from worker.broker.consumer import QueueConsumer, SyncMessage
-from worker.broker.intake import Intake
+from worker.broker.consumer import QueueConsumer
+from worker.broker.engine import EngineBroker
 from worker.clock import Clock
-from worker.errors import Bug, InvalidInput, Unreachable
+from worker.errors import InvalidInput, Unreachable
 
 CONNECT_SECONDS = 15.0
 """How long a starting worker waits for its broker."""
@@ -40,7 +36,7 @@ _NOT_FOUND = 404
 _log = logging.getLogger("backroom.broker")
 
 
-class SyncBroker(Broker):
+class SyncBroker(EngineBroker):
     """Delivers messages of RabbitMQ to the actors declared on it, one actor a queue."""
 
     def __init__(
@@ -59,16 +55,13 @@ class SyncBroker(Broker):
 
         Nothing is connected before `start`.
         """
-        super().__init__(middleware=[DropWhatIsGone(), *middleware])
-        self.threads = threads
-        self.intake = Intake(clock.monotonic)
-        self._clock = clock
+        super().__init__(threads=threads, clock=clock, middleware=middleware)
         self._versions = versions
-        self._actor_of: dict[str, str] = {}
         self._consumers: list[QueueConsumer] = []
-        self._lock = threading.Lock()
         self._epochs = itertools.count(1)
         self._stopped = False
+        self.on_stop_intake: Callable[[], None] = lambda: None
+        """Ends what feeds the engine besides, as the ledger does during an outage."""
         self._connection = BrokerConnection(
             amqp_url, name=f"{name} consumer", listener=self, chance=chance or random.SystemRandom()
         )
@@ -79,7 +72,8 @@ class SyncBroker(Broker):
         """Connect, and see that every declared queue is there.
 
         Raises:
-            Unreachable: no broker answered in time.
+            Unreachable: no broker answered in time. It is tried further all the same; a queue that is missing then
+                is logged and tried again, and stands in `queue_problems`.
             InvalidInput: a queue is missing; the message names it.
         """
         self._connection.start()
@@ -97,9 +91,20 @@ class SyncBroker(Broker):
             )
 
     @property
+    def connection(self) -> BrokerConnection:
+        """What messages come over, for whoever watches over its thread."""
+        return self._connection
+
+    @property
     def connected(self) -> bool:
         """Whether the consuming connection stood a moment ago; it comes back by itself."""
         return self._connection.is_open
+
+    def consumes(self, queue_names: Iterable[str]) -> bool:
+        """Whether messages of all these queues come."""
+        with self._lock:
+            subscribed = {each.queue_name for each in self._consumers if each.is_subscribed}
+        return self.connected and subscribed.issuperset(queue_names)
 
     @property
     def queue_problems(self) -> dict[str, str]:
@@ -118,6 +123,7 @@ class SyncBroker(Broker):
         with self._lock:
             self._stopped = True
             consumers = tuple(self._consumers)
+        self.on_stop_intake()
         for consumer in consumers:
             consumer.stop_receiving()
 
@@ -126,30 +132,7 @@ class SyncBroker(Broker):
         self.stop_intake()
         self._connection.close()
 
-    # The contract of Dramatiq.
-
-    def declare_queue(self, queue_name: str) -> None:
-        """Consume this queue. On the broker it must exist already (`topology apply`)."""
-        if queue_name in self.queues:
-            return
-        self.emit_before("declare_queue", queue_name)
-        self.queues[queue_name] = None
-        self.emit_after("declare_queue", queue_name)
-
-    def declare_actor(self, actor: "dramatiq.Actor[..., object]") -> None:
-        """Make this actor the one that gets every message of its queue."""
-        known = self._actor_of.setdefault(actor.queue_name, actor.actor_name)
-        if known != actor.actor_name:
-            raise Bug(
-                "two_actors", f"queue {actor.queue_name} has actor {known} already; {actor.actor_name} needs its own"
-            )
-        super().declare_actor(actor)
-
-    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30000) -> Consumer:  # noqa: ARG002
-        """Feed one queue to the engine. `prefetch` is the engine's wish; ours is `threads`."""
-        actor_name = self._actor_of.get(queue_name)
-        if actor_name is None:
-            raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
+    def _new_consumer(self, queue_name: str, actor_name: str, timeout_seconds: float) -> QueueConsumer:
         consumer = QueueConsumer(
             queue_name,
             actor_name,
@@ -157,29 +140,12 @@ class SyncBroker(Broker):
             new_epoch=partial(next, self._epochs),
             intake=self.intake,
             prefetch=self.threads,
-            timeout_seconds=timeout / 1000,
+            timeout_seconds=timeout_seconds,
             monotonic=self._clock.monotonic,
             versions=self._versions,
         )
         self._connection.call(partial(self._attach, consumer))
         return consumer
-
-    def enqueue(self, message: "dramatiq.Message[object]", *, delay: int | None = None) -> NoReturn:
-        """Refused: requests are published by `producers.client`, pointers by `relay`, and rows do the waiting."""
-        what = "delays a message" if delay is not None else "sends a message"
-        raise Bug("engine_may_not_publish", f"the engine {what} to {message.queue_name}: publish through the relay")
-
-    def flush(self, queue_name: str) -> NoReturn:
-        """Refused: messages of others are not ours to drop."""
-        raise Bug("engine_may_not_flush", f"queue {queue_name} is emptied at the broker, by an operator")
-
-    def flush_all(self) -> NoReturn:
-        """Refused, as `flush`."""
-        raise Bug("engine_may_not_flush", "queues are emptied at the broker, by an operator")
-
-    def join(self, queue_name: str, *, timeout: int | None = None) -> NoReturn:  # noqa: ARG002
-        """Refused: only the ledger knows when the work of a queue is done."""
-        raise Bug("engine_cannot_join", f"ask the ledger when the work of {queue_name} is done")
 
     # The connection's listener, on the I/O thread.
 
@@ -229,23 +195,6 @@ class SyncBroker(Broker):
                 check.answered.set()  # lost again at once: consuming will tell
             else:
                 connection.channel(on_open_callback=check.ask)
-
-
-class DropWhatIsGone(Middleware):
-    """Skips what went back to the broker between being fetched and being begun, and stops the intake in time."""
-
-    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002
-        if isinstance(message, SyncMessage) and not message.begin():
-            raise SkipMessage(f"{message} is with the broker again")
-
-    def before_worker_shutdown(self, broker: Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
-        if isinstance(broker, SyncBroker):
-            broker.stop_intake()
-
-
-def build_worker(broker: SyncBroker, *, idle_milliseconds: int = 1000) -> dramatiq.Worker:
-    """Dramatiq's worker for every queue declared on `broker`, with as many threads as the broker fetches for."""
-    return dramatiq.Worker(broker, queues=None, worker_threads=broker.threads, worker_timeout=idle_milliseconds)
 
 
 class _QueueCheck:

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from functools import partial
+from typing import Protocol
 
 from dramatiq import Message
 from dramatiq.broker import Consumer, MessageProxy
@@ -53,12 +54,18 @@ class _State(Enum):
     """Acknowledged, returned, or of a channel that is no more."""
 
 
+class Origin(Protocol):
+    """Where a message came from, and where its verdict goes."""
+
+    def tell_broker(self, message: "SyncMessage", *, acknowledge: bool) -> None:
+        """Done with it, or somebody else should have it. From any thread."""
+        ...
+
+
 class SyncMessage(MessageProxy):
     """A delivery on its way through the engine, and what becomes of it at the broker."""
 
-    def __init__(
-        self, message: "Message[None]", delivery: Delivery, consumer: "QueueConsumer", epoch: int, tag: int
-    ) -> None:
+    def __init__(self, message: "Message[None]", delivery: Delivery, consumer: Origin, epoch: int, tag: int) -> None:
         super().__init__(message)
         self.delivery = delivery
         self.epoch = epoch
@@ -68,6 +75,11 @@ class SyncMessage(MessageProxy):
         self._consumer = consumer
         self._lock = threading.Lock()
         self._state = _State.WAITING
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether no thread has begun it, or it waits to be begun again."""
+        return self._state is _State.WAITING
 
     @property
     def is_gone(self) -> bool:
@@ -85,6 +97,10 @@ class SyncMessage(MessageProxy):
     def lose(self) -> None:
         """Its channel is gone: the broker delivers it again."""
         self._move({_State.WAITING, _State.RUNNING}, _State.GONE)
+
+    def withdraw(self) -> bool:
+        """Take it out of the engine's hands. False: a thread has begun it, or it is gone already."""
+        return self._move({_State.WAITING}, _State.GONE)
 
     def acknowledge(self) -> None:
         """Tell the broker to forget it. From any thread."""
@@ -112,45 +128,45 @@ class SyncMessage(MessageProxy):
         return f"<SyncMessage {self} epoch={self.epoch} tag={self.tag}>"
 
 
-class QueueConsumer(Consumer):
-    """Feeds one queue to Dramatiq. Its `on_…` methods and those marked so run on the I/O thread only."""
+class EngineConsumer(Consumer):
+    """The engine's side of a queue: hands out what was offered, and keeps what was not settled (broker spec 6.2.1)."""
 
-    def __init__(
-        self,
-        queue_name: str,
-        actor_name: str,
-        *,
-        connection: BrokerConnection,
-        new_epoch: Callable[[], int],
-        intake: Intake,
-        prefetch: int,
-        timeout_seconds: float,
-        monotonic: Callable[[], float],
-        versions: Versions = VERSIONS,
-    ) -> None:
+    def __init__(self, queue_name: str, actor_name: str, *, intake: Intake, timeout_seconds: float) -> None:
         self.queue_name = queue_name
-        self.problem: str | None = "not subscribed yet"
-        """Why the queue is not consumed, or how it differs from what it must be; None: all is well."""
         self._actor_name = actor_name
-        self._connection = connection
-        self._new_epoch = new_epoch
         self._intake = intake
-        self._prefetch = prefetch
         self._timeout_seconds = timeout_seconds
-        self._monotonic = monotonic
-        self._versions = versions
         self._received: queue.SimpleQueue[SyncMessage] = queue.SimpleQueue()
         self._kept: deque[SyncMessage] = deque()
         """Failed, or met a pause; first in line when it ends."""
-        self._verdicts: Mailbox[tuple[SyncMessage, bool]] = Mailbox(connection, self._send_verdicts)
         self._stopping = threading.Event()
-        # I/O thread only.
-        self._channel: Channel | None = None
-        self._consumer_tag = ""
-        self._epoch = 0
-        self._unsettled: dict[int, SyncMessage] = {}
 
-    # The engine's side.
+    def offer(self, delivery: Delivery, message_id: str, *, origin: Origin, epoch: int, tag: int) -> SyncMessage:
+        """Have the engine handle a delivery; its verdict goes to `origin`. From any thread."""
+        message = SyncMessage(
+            Message(
+                queue_name=self.queue_name,  # the queue it came from, whatever the sender claims
+                actor_name=self._actor_name,
+                args=(),
+                kwargs={"delivery": delivery},
+                options={},  # never from the wire
+                message_id=message_id,
+            ),
+            delivery,
+            origin,
+            epoch,
+            tag,
+        )
+        delivery.on_settle = message.acknowledge
+        delivery.on_give_back = message.give_back
+        self._take(message)
+        return message
+
+    def _take(self, message: SyncMessage) -> None:
+        if self._stopping.is_set():
+            message.give_back()
+        else:
+            self._received.put(message)
 
     def __next__(self) -> SyncMessage | None:
         pause = self._intake.pause_seconds()
@@ -183,13 +199,11 @@ class QueueConsumer(Consumer):
             _ours(message).give_back()
 
     def stop_receiving(self) -> None:
-        """Cancel the subscription and return all that no thread has begun; threads at work still settle."""
+        """Take nothing new; threads at work still settle."""
         self._stopping.set()
-        self._connection.call(self._cancel)
 
     def close(self) -> None:
         self.stop_receiving()
-        self._connection.call(self._close_channel)
 
     def _next_message(self) -> SyncMessage | None:
         try:
@@ -220,6 +234,53 @@ class QueueConsumer(Consumer):
         _log.warning("%s was not settled; queue %s pauses for %.1f s", message, self.queue_name, pause)
         self._kept.append(message)
 
+
+class QueueConsumer(EngineConsumer):
+    """Feeds one queue to Dramatiq. Its `on_…` methods and those marked so run on the I/O thread only."""
+
+    def __init__(
+        self,
+        queue_name: str,
+        actor_name: str,
+        *,
+        connection: BrokerConnection,
+        new_epoch: Callable[[], int],
+        intake: Intake,
+        prefetch: int,
+        timeout_seconds: float,
+        monotonic: Callable[[], float],
+        versions: Versions = VERSIONS,
+    ) -> None:
+        super().__init__(queue_name, actor_name, intake=intake, timeout_seconds=timeout_seconds)
+        self.problem: str | None = "not subscribed yet"
+        """Why the queue is not consumed, or how it differs from what it must be; None: all is well."""
+        self._connection = connection
+        self._new_epoch = new_epoch
+        self._prefetch = prefetch
+        self._monotonic = monotonic
+        self._versions = versions
+        self._verdicts: Mailbox[tuple[SyncMessage, bool]] = Mailbox(connection, self._send_verdicts)
+        # I/O thread only.
+        self._channel: Channel | None = None
+        self._consumer_tag = ""
+        self._subscribed = False
+        self._epoch = 0
+        self._unsettled: dict[int, SyncMessage] = {}
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether the broker said so, on a channel that stood a moment ago."""
+        return self._subscribed
+
+    def stop_receiving(self) -> None:
+        """Cancel the subscription and return all that no thread has begun; threads at work still settle."""
+        super().stop_receiving()
+        self._connection.call(self._cancel)
+
+    def close(self) -> None:
+        self.stop_receiving()
+        self._connection.call(self._close_channel)
+
     def tell_broker(self, message: SyncMessage, *, acknowledge: bool) -> None:
         """Send the verdict over the channel the message came from, if that still stands. From any thread."""
         self._verdicts.put((message, acknowledge))
@@ -241,8 +302,12 @@ class QueueConsumer(Consumer):
         self._epoch = self._new_epoch()
         channel.basic_qos(prefetch_count=self._prefetch)
         self._consumer_tag = channel.basic_consume(
-            self.queue_name, self._on_message, callback=lambda _: self._compare(channel.connection)
+            self.queue_name, self._on_message, callback=lambda _: self._on_subscribed(channel)
         )
+
+    def _on_subscribed(self, channel: Channel) -> None:
+        self._subscribed = channel is self._channel
+        self._compare(channel.connection)
 
     def _compare(self, connection: Connection) -> None:
         """Declare the queue, which is there, as it must be: only so the broker says how it differs (spec 6.1)."""
@@ -266,27 +331,8 @@ class QueueConsumer(Consumer):
     def _on_message(self, _: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
         delivery = to_delivery(self.queue_name, method, properties, body, self._monotonic(), self._versions)
         tag = method.delivery_tag or 0
-        message = SyncMessage(
-            Message(
-                queue_name=self.queue_name,  # the queue it came from, whatever the sender claims
-                actor_name=self._actor_name,
-                args=(),
-                kwargs={"delivery": delivery},
-                options={},  # never from the wire
-                message_id=str(delivery.properties.get("message_id") or f"{self.queue_name}-{self._epoch}-{tag}"),
-            ),
-            delivery,
-            self,
-            self._epoch,
-            tag,
-        )
-        delivery.on_settle = message.acknowledge
-        delivery.on_give_back = message.give_back
-        self._unsettled[tag] = message
-        if self._stopping.is_set():
-            message.give_back()
-        else:
-            self._received.put(message)
+        message_id = str(delivery.properties.get("message_id") or f"{self.queue_name}-{self._epoch}-{tag}")
+        self._unsettled[tag] = self.offer(delivery, message_id, origin=self, epoch=self._epoch, tag=tag)
 
     def _send_verdicts(self, verdicts: deque[tuple[SyncMessage, bool]]) -> None:
         while verdicts:
@@ -330,6 +376,7 @@ class QueueConsumer(Consumer):
     def _forget_channel(self) -> None:
         """Whatever came over it and is not acknowledged comes again."""
         self._channel = None
+        self._subscribed = False
         for message in self._unsettled.values():
             message.lose()
         self._unsettled.clear()

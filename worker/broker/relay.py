@@ -1,11 +1,13 @@
 """Sends pointers to lanes. A pointer may be lost: the ledger sends another within 15 s (design D3, section 4)."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import wait
 from contextlib import contextmanager
 
+from producers.client.connection import BrokerConnection
 from producers.client.publisher import Outgoing, Publisher
 from schemas.wire import POINTER_TYPE, Pointer, encode_pointer
 
@@ -27,8 +29,13 @@ class PointerRelay:
         self._publisher = publisher
         self._deadline_seconds = deadline_seconds
         self._monotonic = monotonic
+        self._away_since: float | None = None
+        """When a caller first found no connection; None: there is one, or nobody asked yet."""
+        self._counting = threading.Lock()
+        self.confirmed = 0
+        """Pointers that the broker confirmed so far."""
         self.lost = 0
-        """Pointers given up so far; approximate when several threads lose some at once."""
+        """Pointers given up so far."""
 
     @classmethod
     @contextmanager
@@ -41,6 +48,16 @@ class PointerRelay:
         finally:
             publisher.close()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a pointer sent now would leave at once."""
+        return self._publisher.ready
+
+    @property
+    def connection(self) -> BrokerConnection:
+        """What the pointers go over, for whoever watches over its thread."""
+        return self._publisher.connection
+
     def send(self, pointers: Iterable[tuple[str, Pointer]]) -> int:
         """Publish (queue, pointer) pairs; returns how many the broker confirmed within the deadline.
 
@@ -50,18 +67,32 @@ class PointerRelay:
         if not wanted:
             return 0
         deadline = self._monotonic() + self._deadline_seconds
-        self._publisher.wait_ready(self._deadline_seconds)  # if it is still not, each publish says why
+        self._await_publisher()  # if it is still not ready, each publish says why
         confirms = [self._publisher.publish(_outgoing(queue, pointer)) for queue, pointer in wanted]
         done, pending = wait(confirms, timeout=max(0.0, deadline - self._monotonic()))
         for late in pending:
             late.cancel()
         problems = [problem for confirm in done if (problem := confirm.exception()) is not None]
         lost = len(pending) + len(problems)
-        if lost:
+        with self._counting:
+            self.confirmed += len(wanted) - lost
             self.lost += lost
+        if lost:
             why = str(problems[0]) if problems else f"no confirm within {self._deadline_seconds} s"
             _log.warning("%d of %d pointers not confirmed (%s); the ledger repeats them", lost, len(wanted), why)
         return len(wanted) - lost
+
+    def _await_publisher(self) -> None:
+        """Wait out a passing trouble. Once it has lasted for the deadline nobody waits any more: the ledger repairs."""
+        if self._publisher.ready:
+            self._away_since = None
+            return
+        now = self._monotonic()
+        since = self._away_since
+        if since is None:
+            since = self._away_since = now
+        if self._publisher.wait_ready(max(0.0, since + self._deadline_seconds - now)):
+            self._away_since = None
 
 
 def _outgoing(queue: str, pointer: Pointer) -> Outgoing:

@@ -16,6 +16,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from schemas import trace
 from schemas.catalogue import ReportName, find_report
 from schemas.request import SyncRequest, canonical_json
 from schemas.shop_settings import ShopSettings
@@ -304,6 +305,30 @@ def wake(database: Database, pointer: Pointer, *, worker: UUID, may_claim: bool)
     return Admission(Verdict.DUPLICATE, None, _claim(row["claimed"]), _one_wakeup(row))
 
 
+def take_pointers(database: Database, categories: Sequence[str], count: int) -> tuple[Wakeup, ...]:
+    """At most `count` pointers of free lanes, the oldest first; no other process is given the same (design D16).
+
+    One that is neither handled nor returned becomes a new pointer by `repair`.
+    """
+    with database.transaction() as connection:
+        found = connection.execute(SQL("ledger")["take_pointers"], {"categories": list(categories), "count": count})
+        return tuple(_wakeup(row) for row in found)
+
+
+def return_pointers(database: Database, pointers: Sequence[Pointer]) -> None:
+    """Let others have pointers that were taken and not begun."""
+    with database.transaction() as connection:
+        connection.execute(
+            SQL("ledger")["return_pointers"],
+            {"lanes": [each.lane_id for each in pointers], "numbers": [each.number for each in pointers]},
+        )
+
+
+def hear_wakeups(connection: Connection[DictRow]) -> None:
+    """From now on `connection`, in autocommit, gets a notification when a door or operator stored a request."""
+    connection.execute(SQL("ledger")["hear_wakeups"])
+
+
 # -- a running job ---------------------------------------------------------------------------------------------
 
 
@@ -376,15 +401,17 @@ def settle(
 
 
 def _follow_ups(claim: Claim, follow_ups: Sequence[FollowUp]) -> list[dict[str, str]]:
-    """Follow-ups as requests whose ids come from the slice, so that a repeated settle adds none."""
+    """Follow-ups as requests whose ids come from the slice, so that a repeated settle adds none; same trace."""
     rows = []
+    began = trace.parse(claim.traceparent)
+    step = None if began is None else str(began.child(f"{claim.job.id}.{claim.token}"))
     for n, follow_up in enumerate(follow_ups):
         request = SyncRequest.model_validate(
             {
                 "id": f"{claim.job.id}.{claim.token}.{n}",
                 "source": f"/jobs/{claim.job.report}",
                 "subject": claim.shop.code,
-                "traceparent": claim.traceparent,
+                "traceparent": step,
                 "data": {"report": follow_up.report.value, "parameters": dict(follow_up.parameters)},
             }
         )
@@ -446,10 +473,14 @@ def forget_old(database: Database, *, inbox_days: float, api_log_days: int) -> N
         forget_calls(connection, older_than_days=api_log_days)
 
 
-def repair(database: Database, age_seconds: float) -> tuple[tuple[Wakeup, ...], int]:
-    """T8: pointers to send again, and how many lanes had none although they should (0 unless there is a bug)."""
+def repair(database: Database, age_seconds: float, *, from_rows: bool = False) -> tuple[tuple[Wakeup, ...], int]:
+    """T8: pointers to send again, and how many lanes had none although they should (0 unless there is a bug).
+
+    `from_rows`: workers take pointers from rows, so one that nobody took yet is not lost.
+    """
     with database.transaction() as connection:
-        rows = connection.execute(SQL("ledger")["repair"], {"age_seconds": age_seconds}).fetchall()
+        arguments = {"age_seconds": age_seconds, "from_rows": from_rows}
+        rows = connection.execute(SQL("ledger")["repair"], arguments).fetchall()
     missing = sum(row["cause"] == "missing" for row in rows)
     return tuple(_wakeup(row) for row in rows), missing
 
@@ -530,8 +561,9 @@ def admit_foreground(
     parameters: Mapping[str, Any],
     dry_run: bool,
     who: str,
+    traceparent: str | None = None,
 ) -> tuple[int, int, tuple[Wakeup, ...]]:
-    """T12: (job id, lane id, pointers) of a job that only `owner` runs."""
+    """T12: (job id, lane id, pointers) of a job that only `owner` runs. `traceparent` None: no trace."""
     entry = find_report(report.value)
     model = entry.parameters.model_validate(dict(parameters))
     with database.transaction() as connection:
@@ -547,6 +579,7 @@ def admit_foreground(
                 "entities": list(model.entities() or ()),
                 "dry_run": dry_run,
                 "who": who,
+                "traceparent": traceparent,
             },
         )
     return row["job_id"], row["lane_id"], _one_wakeup(row)
@@ -607,6 +640,7 @@ def _claim(document: dict[str, Any] | None) -> Claim | None:
             dry_run=document["dry_run"],
             attempt=document["attempt"],
             requested_by=document["requested_by"],
+            trace_id=trace.id_of(document["traceparent"]),
         ),
         shop=Shop(
             code=shop["code"],

@@ -112,13 +112,15 @@ BEGIN
       FROM backroom.activate(v_lane) a;
 END $$;
 
-CREATE FUNCTION backroom.admit_foreground(p_owner uuid, p_shop text, p_report text, p_category text, p_parameters jsonb, p_entities text[], p_dry_run boolean, p_who text, OUT job_id bigint, OUT lane_id bigint, OUT pointer_lane bigint, OUT pointer_number bigint, OUT pointer_category text) RETURNS record
+CREATE FUNCTION backroom.admit_foreground(p_owner uuid, p_shop text, p_report text, p_category text, p_parameters jsonb, p_entities text[], p_dry_run boolean, p_who text, p_traceparent text, OUT job_id bigint, OUT lane_id bigint, OUT pointer_lane bigint, OUT pointer_number bigint, OUT pointer_category text) RETURNS record
     LANGUAGE plpgsql
     AS $$
 BEGIN
     lane_id := backroom.lock_lane_of(p_shop, p_category);
-    INSERT INTO backroom.job (lane_id, shop, report, parameters, dry_run, requested_by, state, level, rank_at, owner)
-        VALUES (admit_foreground.lane_id, p_shop, p_report, p_parameters, p_dry_run, p_who, 'queued', 0, backroom.now(), p_owner)
+    INSERT INTO backroom.job (lane_id, shop, report, parameters, dry_run, requested_by, traceparent, state, level,
+           rank_at, owner)
+        VALUES (admit_foreground.lane_id, p_shop, p_report, p_parameters, p_dry_run, p_who, p_traceparent, 'queued', 0,
+           backroom.now(), p_owner)
         RETURNING job.id INTO job_id;
     INSERT INTO backroom.job_entity (job_id, entity) SELECT admit_foreground.job_id, e FROM unnest(p_entities) e;
     INSERT INTO backroom.job_event (job_id, "to", who, why) VALUES (job_id, 'queued', p_who, 'in the foreground');
@@ -238,6 +240,10 @@ BEGIN
      ORDER BY j.rank_at, j.id LIMIT 1;
 END $$;
 
+CREATE FUNCTION backroom.hear_wakeups() RETURNS void
+    LANGUAGE plpgsql
+    AS $$ BEGIN LISTEN backroom_wakeup; END $$;
+
 CREATE FUNCTION backroom.level_gap(p_level integer) RETURNS interval
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT p_level * interval '10 minutes' $$;
@@ -346,7 +352,7 @@ BEGIN
     SELECT * INTO verdict, pointer_lane, pointer_number, pointer_category FROM backroom.take_back(p_lane, false);
 END $$;
 
-CREATE FUNCTION backroom.repair(p_age_seconds double precision) RETURNS TABLE(lane_id bigint, number bigint, category text, cause text)
+CREATE FUNCTION backroom.repair(p_age_seconds double precision, p_from_rows boolean DEFAULT false) RETURNS TABLE(lane_id bigint, number bigint, category text, cause text)
     LANGUAGE plpgsql
     AS $$
 DECLARE r record; l backroom.lane; first_in_line record;
@@ -355,7 +361,8 @@ BEGIN
     FOR r IN
         SELECT n.id, n.pointer_at FROM backroom.lane n
          WHERE n.holder IS NULL AND NOT n.paused
-           AND (n.pointer_at < backroom.now() - p_age_seconds * interval '1 second'
+           AND ((n.pointer_at < backroom.now() - p_age_seconds * interval '1 second'
+                 AND (NOT p_from_rows OR n.taken_no = n.pointer_no))
                 OR (n.pointer_at IS NULL AND n.slot_wait_at IS NULL))
            AND EXISTS (SELECT FROM backroom.job j
                         WHERE j.lane_id = n.id AND j.state = 'queued' AND NOT j.passed_over)
@@ -602,6 +609,10 @@ BEGIN
       FROM backroom.activate(p_lane) a;
 END $$;
 
+CREATE FUNCTION backroom.wake_workers() RETURNS void
+    LANGUAGE plpgsql
+    AS $$ BEGIN NOTIFY backroom_wakeup; END $$;
+
 CREATE FUNCTION erp.check_time_zone() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -688,6 +699,48 @@ CREATE TABLE backroom.audit (
 
 ALTER TABLE backroom.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME backroom.audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE backroom.bulk_line (
+    operation_id bigint NOT NULL,
+    line_no bigint NOT NULL,
+    id text NOT NULL,
+    parent_id text NOT NULL,
+    body text NOT NULL
+);
+
+CREATE TABLE backroom.bulk_operation (
+    id bigint NOT NULL,
+    shop text NOT NULL,
+    job_id bigint NOT NULL,
+    purpose text NOT NULL,
+    part integer NOT NULL,
+    status text DEFAULT 'intended'::text NOT NULL,
+    starts integer DEFAULT 1 NOT NULL,
+    looks integer DEFAULT 0 NOT NULL,
+    gid text,
+    url text,
+    objects bigint DEFAULT 0 NOT NULL,
+    lines_loaded bigint DEFAULT 0 NOT NULL,
+    why text DEFAULT ''::text NOT NULL,
+    intended_at timestamp with time zone DEFAULT backroom.now() NOT NULL,
+    started_at timestamp with time zone,
+    CONSTRAINT bulk_operation_check CHECK (((gid IS NULL) = (started_at IS NULL))),
+    CONSTRAINT bulk_operation_check1 CHECK (((gid IS NOT NULL) OR (status = ANY (ARRAY['intended'::text, 'given_up'::text])))),
+    CONSTRAINT bulk_operation_gid_check CHECK ((gid <> ''::text)),
+    CONSTRAINT bulk_operation_part_check CHECK ((part >= 0)),
+    CONSTRAINT bulk_operation_purpose_check CHECK ((purpose = 'orders'::text)),
+    CONSTRAINT bulk_operation_status_check CHECK ((status = ANY (ARRAY['intended'::text, 'running'::text, 'completed'::text, 'loaded'::text, 'given_up'::text]))),
+    CONSTRAINT bulk_operation_url_check CHECK ((url <> ''::text))
+);
+
+ALTER TABLE backroom.bulk_operation ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME backroom.bulk_operation_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -899,9 +952,11 @@ CREATE TABLE backroom.lane (
     paused boolean DEFAULT false NOT NULL,
     pointer_no bigint DEFAULT 0 NOT NULL,
     pointer_at timestamp with time zone,
+    taken_no bigint DEFAULT 0 NOT NULL,
     slot_wait_at timestamp with time zone,
     CONSTRAINT lane_check CHECK (((holder IS NULL) = (job_id IS NULL))),
-    CONSTRAINT lane_check1 CHECK (((NOT cancel_requested) OR (holder IS NOT NULL)))
+    CONSTRAINT lane_check1 CHECK ((taken_no <= pointer_no)),
+    CONSTRAINT lane_check2 CHECK (((NOT cancel_requested) OR (holder IS NOT NULL)))
 )
 WITH (fillfactor='50');
 
@@ -1884,6 +1939,15 @@ ALTER TABLE ONLY backroom.api_request
 ALTER TABLE ONLY backroom.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY backroom.bulk_line
+    ADD CONSTRAINT bulk_line_pkey PRIMARY KEY (operation_id, line_no);
+
+ALTER TABLE ONLY backroom.bulk_operation
+    ADD CONSTRAINT bulk_operation_job_id_purpose_part_key UNIQUE (job_id, purpose, part);
+
+ALTER TABLE ONLY backroom.bulk_operation
+    ADD CONSTRAINT bulk_operation_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY backroom.category
     ADD CONSTRAINT category_pkey PRIMARY KEY (name);
 
@@ -2136,6 +2200,10 @@ CREATE INDEX api_request_job ON backroom.api_request USING btree (job_id) WHERE 
 
 CREATE INDEX audit_entity ON backroom.audit USING btree (entity, id);
 
+CREATE INDEX bulk_line_parent ON backroom.bulk_line USING btree (operation_id, parent_id, id);
+
+CREATE INDEX bulk_operation_shop ON backroom.bulk_operation USING btree (shop);
+
 CREATE UNIQUE INDEX category_slot_lane ON backroom.category_slot USING btree (lane_id) WHERE (lane_id IS NOT NULL);
 
 CREATE INDEX dead_letter_job ON backroom.dead_letter USING btree (job_id) WHERE (job_id IS NOT NULL);
@@ -2143,6 +2211,8 @@ CREATE INDEX dead_letter_job ON backroom.dead_letter USING btree (job_id) WHERE 
 CREATE INDEX dead_letter_open ON backroom.dead_letter USING btree (id) WHERE (state = 'open'::text);
 
 CREATE INDEX dead_letter_parked ON backroom.dead_letter USING btree (version, id) WHERE ((state = 'open'::text) AND (version IS NOT NULL));
+
+CREATE INDEX dead_letter_reason ON backroom.dead_letter USING btree (reason) WHERE (state = 'open'::text);
 
 CREATE INDEX inbox_dead_letter ON backroom.inbox USING btree (dead_letter_id) WHERE (dead_letter_id IS NOT NULL);
 
@@ -2273,6 +2343,12 @@ ALTER TABLE ONLY backroom.api_budget
 
 ALTER TABLE ONLY backroom.api_operation_cost
     ADD CONSTRAINT api_operation_cost_shop_fkey FOREIGN KEY (shop) REFERENCES backroom.shop(code) ON DELETE CASCADE;
+
+ALTER TABLE ONLY backroom.bulk_line
+    ADD CONSTRAINT bulk_line_operation_id_fkey FOREIGN KEY (operation_id) REFERENCES backroom.bulk_operation(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY backroom.bulk_operation
+    ADD CONSTRAINT bulk_operation_shop_fkey FOREIGN KEY (shop) REFERENCES backroom.shop(code);
 
 ALTER TABLE ONLY backroom.category_slot
     ADD CONSTRAINT category_slot_category_fkey FOREIGN KEY (category) REFERENCES backroom.category(name);

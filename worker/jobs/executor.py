@@ -14,6 +14,7 @@ from uuid import UUID
 
 import psycopg
 
+from schemas import trace
 from schemas.catalogue import ReportName
 from schemas.request import SyncRequest
 from schemas.wire import VERSIONS, ContractViolation, Pointer, Versions
@@ -97,7 +98,10 @@ def _claim_for(delivery: Delivery, content: SyncRequest | Pointer, runtime: Runt
         if not runtime.threads.enter_or_park(Wakeup(delivery.queue, content)):
             return None
         return _keep_place(
-            lambda: ledger.wake(runtime.database, content, worker=runtime.worker, may_claim=True), runtime
+            lambda: ledger.wake(
+                runtime.database, content, worker=runtime.worker, may_claim=not runtime.draining.is_set()
+            ),
+            runtime,
         )
     if runtime.threads.enter():
         return _keep_place(partial(_admit, delivery, content, True, runtime), runtime)
@@ -105,7 +109,8 @@ def _claim_for(delivery: Delivery, content: SyncRequest | Pointer, runtime: Runt
     return None
 
 
-def _admit(delivery: Delivery, request: SyncRequest, may_claim: bool, runtime: Runtime) -> Admission:
+def _admit(delivery: Delivery, asked: SyncRequest, may_claim: bool, runtime: Runtime) -> Admission:
+    request = _traced(asked, delivery)
     admission = ledger.admit(
         runtime.database,
         request,
@@ -124,8 +129,18 @@ def _admit(delivery: Delivery, request: SyncRequest, may_claim: bool, runtime: R
         report=request.report.name.value,
         source=request.source,
         request=request.id,
+        trace_id=trace.id_of(request.traceparent),
     )
     return admission
+
+
+def _traced(request: SyncRequest, delivery: Delivery) -> SyncRequest:
+    """The request with the trace of its document, else of its header, else with one that begins here."""
+    if trace.parse(request.traceparent) is not None:
+        return request
+    header = delivery.headers.get("traceparent")
+    found = trace.parse(header if isinstance(header, str) else None)
+    return request.model_copy(update={"traceparent": str(found or trace.begin())})
 
 
 def _keep_place(admit: Callable[[], Admission], runtime: Runtime) -> Claim | None:
@@ -172,7 +187,10 @@ def _run_and_settle(claim: Claim, received_at: float, runtime: Runtime) -> Claim
 
 def run_slice(claim: Claim, runtime: Runtime, *, go_on: bool) -> Claim | None:
     """Run a claimed job for one slice and settle it; with `go_on` the lane's best job comes back claimed."""
-    with bound(job=claim.job.id, shop=claim.shop.code, report=claim.job.report.value):
+    with (
+        bound(job=claim.job.id, shop=claim.shop.code, report=claim.job.report.value, trace_id=claim.job.trace_id),
+        runtime.threads.slice(claim.job.id),
+    ):
         slice_ = Slice(claim, runtime.database, runtime.clock, runtime.limits, runtime.draining.is_set)
         result = _run(slice_, runtime)
         transition = after(
@@ -183,7 +201,8 @@ def run_slice(claim: Claim, runtime: Runtime, *, go_on: bool) -> Claim | None:
             uniform=runtime.uniform,
         )
         try:
-            settlement = _settle(slice_, transition, runtime, go_on)
+            # Asked again: the process may have been told to stop while the slice ran.
+            settlement = _settle(slice_, transition, runtime, go_on and not runtime.draining.is_set())
         finally:  # a lane that could not be settled is held by no thread: upkeep must see that
             runtime.held.discard((claim.lane_id, claim.token))
         if settlement.claim is not None:

@@ -39,17 +39,34 @@ class UpkeepTimes:
     """The sessions of a lost worker that still lock a lane after this are ended."""
 
 
+@dataclass(slots=True)
+class UpkeepCounts:
+    """What the chores of this process have met since it began."""
+
+    lanes_of_lost_workers: int = 0
+    lanes_without_thread: int = 0
+    pointers_lost: int = 0
+    pointers_missing: int = 0
+    """More than none is a bug."""
+
+
 class Upkeep:
     """Runs the chores of one process."""
 
-    def __init__(self, runtime: Runtime, heartbeat: Heartbeat, times: UpkeepTimes) -> None:
+    def __init__(
+        self, runtime: Runtime, heartbeat: Heartbeat, times: UpkeepTimes, *, pointers_from_rows: bool = False
+    ) -> None:
+        """`pointers_from_rows`: no worker is fed by a broker, so a pointer that nobody took is not lost."""
         self._runtime = runtime
         self._heartbeat = heartbeat
         self._times = times
+        self._pointers_from_rows = pointers_from_rows
         self._stop = threading.Event()
         self._last_reap = float("-inf")
         self._last_forget = float("-inf")
         self._locked_since: dict[int, float] = {}
+        self._went_round_at = runtime.clock.monotonic()
+        self.counts = UpkeepCounts()
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
 
     def start(self) -> None:
@@ -64,6 +81,11 @@ class Upkeep:
     def thread(self) -> threading.Thread:
         """For the watchdog."""
         return self._thread
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since it last finished a chore, or had none; for the watchdog."""
+        return self._runtime.clock.monotonic() - self._went_round_at
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -97,6 +119,10 @@ class Upkeep:
             log.warning("chore_failed", chore=chore, error=str(error).strip())
         except Exception:
             log.exception("chore_failed", chore=chore)
+        self._moved()
+
+    def _moved(self) -> None:
+        self._went_round_at = self._runtime.clock.monotonic()
 
     def _sweep(self) -> None:
         runtime = self._runtime
@@ -107,6 +133,7 @@ class Upkeep:
         while more and not self._stop.is_set():
             more, wakeups = ledger.relay_one(self._runtime.database, self._runtime.versions)
             self._runtime.publish(wakeups)
+            self._moved()
 
     def _reap(self) -> None:
         runtime = self._runtime
@@ -117,11 +144,13 @@ class Upkeep:
         for lane in lanes:
             verdict, wakeups = ledger.reap(runtime.database, lane)
             runtime.publish(wakeups)
+            self._moved()
             if verdict == "locked":
                 since = self._locked_since.setdefault(lane, runtime.clock.monotonic())
                 if runtime.clock.monotonic() - since >= self._times.locked_seconds:
                     ledger.end_sessions(runtime.database, lane)
             elif verdict not in ("free", "alive"):
+                self.counts.lanes_of_lost_workers += 1
                 log.warning("worker_lost", lane=lane, job_state=verdict)
 
     def _own_lanes(self) -> None:
@@ -130,11 +159,16 @@ class Upkeep:
             if (lane, token) not in runtime.held:
                 verdict, wakeups = ledger.reap_own(runtime.database, lane, token, runtime.worker)
                 runtime.publish(wakeups)
+                self.counts.lanes_without_thread += 1
                 log.warning("lane_without_thread", lane=lane, token=token, job_state=verdict)
 
     def _repair(self) -> None:
-        wakeups, missing = ledger.repair(self._runtime.database, self._times.pointer_age_seconds)
+        wakeups, missing = ledger.repair(
+            self._runtime.database, self._times.pointer_age_seconds, from_rows=self._pointers_from_rows
+        )
         self._runtime.publish(wakeups)
+        self.counts.pointers_lost += len(wakeups) - missing
+        self.counts.pointers_missing += missing
         if missing:
             log.error("pointer_missing", lanes=missing)
 

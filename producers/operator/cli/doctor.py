@@ -248,10 +248,13 @@ def _erp(database: Database) -> Finding:
 def _broker(settings: Settings) -> Iterator[Finding]:
     from worker.broker import topology  # here: it loads the AMQP and HTTP clients
 
+    if settings.broker_url is None:
+        yield Finding(Level.OK, "broker", "embedded: there is no RabbitMQ, PostgreSQL hands out the jobs")
+        return
     try:
         with management_of(settings) as management:
-            differences = topology.check(settings.amqp_url, management)
-            left_over = topology.left_over(settings.amqp_url)
+            differences = topology.check(settings.broker_url, management)
+            left_over = topology.left_over(settings.broker_url)
             version = "" if management is None else f" {management.version()}"
     except Unreachable as error:
         yield Finding(Level.PROBLEM, "broker", error.message, unreachable=True)
@@ -259,7 +262,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
     except BackroomError as error:
         yield Finding(Level.PROBLEM, "broker", error.message)
         return
-    where = ", ".join(f"{node.host}:{node.port}" for node in connection_parameters(settings.amqp_url, "doctor"))
+    where = ", ".join(f"{node.host}:{node.port}" for node in connection_parameters(settings.broker_url, "doctor"))
     yield Finding(Level.OK, "broker", f"RabbitMQ{version} at {where} answers")
     for difference in differences:
         level = Level.PROBLEM if difference.severity is topology.Severity.ERROR else Level.WARNING

@@ -9,16 +9,23 @@ import typer
 
 from producers.operator import supervisor
 from producers.operator.cli import output
-from producers.operator.cli.context import opened
 from producers.operator.cli.migrate import upgraded
 from producers.operator.cli.topology import applied
 from producers.operator.supervisor import Child
 from worker import logs, settings
+from worker.database.pool import Database
+from worker.errors import Unreachable
 from worker.settings import Settings
+
+_EMBEDDED = "BACKROOM_EMBEDDED"
+KILL_AFTER_SECONDS = 10.0
+"""How much longer than its own limit a worker has to stop before it is killed."""
 
 _UP_EXAMPLES = """[bold]Examples[/bold]
 
 backroom services up && backroom up · everything on this machine, until Ctrl-C
+
+backroom services up --embedded && backroom up --embedded · the same without RabbitMQ
 
 backroom up --webhooks-port 9000 --workers 2 · webhooks on another port, two workers
 """
@@ -51,6 +58,10 @@ PortOption = Annotated[
     int | None,
     typer.Option("--port", min=1, max=65535, help="Port to listen on. Default: BACKROOM_WEBHOOKS_PORT, else 8080."),
 ]
+EmbeddedOption = Annotated[
+    bool,
+    typer.Option("--embedded", help="Without RabbitMQ: PostgreSQL hands out the jobs. Default: BACKROOM_EMBEDDED."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -61,26 +72,28 @@ def register(app: typer.Typer) -> None:
     app.command("webhooks", epilog=_WEBHOOKS_EXAMPLES)(webhooks)
 
 
-def worker(threads: ThreadsOption = None, health_port: HealthPortOption = None) -> None:
-    """Run jobs until SIGTERM; slices under way are finished first."""
+def worker(
+    threads: ThreadsOption = None, health_port: HealthPortOption = None, embedded: EmbeddedOption = False
+) -> None:
+    """Run jobs until SIGTERM; jobs come to a safe point first. A second signal ends it at once."""
     from worker import main as workshop  # here, as below: each process loads its own parts, `--help` none
 
-    loaded = _settings(worker_threads=threads, worker_health_port=health_port)
+    loaded = _settings(embedded, worker_threads=threads, worker_health_port=health_port)
     raise typer.Exit(workshop.serve(loaded))
 
 
-def scheduler(health_port: HealthPortOption = None) -> None:
+def scheduler(health_port: HealthPortOption = None, embedded: EmbeddedOption = False) -> None:
     """Turn schedules into requests until SIGTERM."""
     from producers.scheduler import main as clockwork
 
-    clockwork.serve(_settings(scheduler_health_port=health_port))
+    clockwork.serve(_settings(embedded, scheduler_health_port=health_port))
 
 
-def webhooks(host: HostOption = None, port: PortOption = None) -> None:
+def webhooks(host: HostOption = None, port: PortOption = None, embedded: EmbeddedOption = False) -> None:
     """Take Shopify's webhooks until SIGTERM: verify, hand over, answer."""
     from producers.webhooks import main as door
 
-    door.serve(_settings(webhooks_host=host, webhooks_port=port))
+    door.serve(_settings(embedded, webhooks_host=host, webhooks_port=port))
 
 
 def up(
@@ -90,22 +103,34 @@ def up(
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, max=32, help="How many workers.")] = 1,
     threads: ThreadsOption = None,
+    embedded: EmbeddedOption = False,
 ) -> None:
     """Run worker, scheduler and webhooks in the foreground; one that ends is started again, alone.
 
-    First the database is migrated, and RabbitMQ gets its queues. Exit code 0 after SIGTERM or Ctrl-C.
+    First the database is migrated, and RabbitMQ gets its queues; while it is away, jobs come from PostgreSQL. Exit
+    code 0 after SIGTERM or Ctrl-C.
     """
-    loaded = _settings(webhooks_host=webhooks_host, webhooks_port=webhooks_port, worker_threads=threads)
-    with opened() as context:
-        output.tell(upgraded(context.settings.database_url))
-    for line in applied(loaded):
-        output.tell(line)
+    loaded = _settings(embedded, webhooks_host=webhooks_host, webhooks_port=webhooks_port, worker_threads=threads)
+    with Database(loaded.database_url, application_name="backroom/command", max_connections=1):
+        output.tell(upgraded(loaded.database_url))
+    try:
+        for line in applied(loaded):
+            output.tell(line)
+    except Unreachable as error:
+        output.tell(f"{error.message}. Going on without it: run `backroom topology apply` if it never had its queues")
     output.tell(
         f"webhooks on http://{loaded.webhooks_host}:{loaded.webhooks_port}/webhooks/shopify; Ctrl-C ends everything"
     )
     on_terminal = sys.stdout.isatty()
-    children = plan(loaded, workers, _environment(os.environ, on_terminal))
-    raise typer.Exit(supervisor.supervise(children, report=output.tell, output=sys.stdout if on_terminal else None))
+    children = plan(loaded, workers, _environment(os.environ, on_terminal, loaded.embedded))
+    raise typer.Exit(
+        supervisor.supervise(
+            children,
+            report=output.tell,
+            output=sys.stdout if on_terminal else None,
+            grace_seconds=loaded.stop_seconds + KILL_AFTER_SECONDS,
+        )
+    )
 
 
 def plan(loaded: Settings, workers: int, environment: Mapping[str, str]) -> tuple[Child, ...]:
@@ -127,18 +152,19 @@ def _child(name: str, environment: Mapping[str, str], *arguments: str) -> Child:
     return Child(name, (sys.executable, "-P", "-m", "producers.operator.cli", *arguments), environment)
 
 
-def _environment(ours: Mapping[str, str], on_terminal: bool) -> dict[str, str]:
+def _environment(ours: Mapping[str, str], on_terminal: bool, embedded: bool) -> dict[str, str]:
     """On a terminal people read along: the processes write to our pipe and cannot see it."""
-    return {"BACKROOM_LOG_FORMAT": "console", **ours} if on_terminal else dict(ours)
+    made = {"BACKROOM_LOG_FORMAT": "console", **ours} if on_terminal else dict(ours)
+    return made | {_EMBEDDED: "1"} if embedded else made
 
 
-def _settings(**given: object) -> Settings:
+def _settings(embedded: bool, **given: object) -> Settings:
     """The settings with what the command line says on top; logs at their level.
 
     Raises:
         InvalidInput: as `settings.load`.
     """
-    loaded = settings.load()
+    loaded = settings.load(environ={**os.environ, _EMBEDDED: "1"} if embedded else os.environ)
     options = {name: value for name, value in given.items() if value is not None}
     loaded = Settings.model_validate({**dict(loaded), **options})
     logs.configure(loaded.log_format, loaded.log_level)

@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from producers.operator.cli import output
-from producers.operator.services import runner, state
+from producers.operator.services import embedded, runner, state
 from producers.operator.services.runner import Health
 
 _EXAMPLES = """[bold]Examples[/bold]
 
 backroom services up · start both, on ports of their own
+
+backroom services up --embedded · PostgreSQL alone, for a machine without RabbitMQ
 
 backroom services status --json · how they are, for a program
 
@@ -56,9 +58,22 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group)
 
 
-def up(directory: DirectoryOption = None) -> None:
+def up(
+    directory: DirectoryOption = None,
+    without_rabbitmq: Annotated[
+        bool,
+        typer.Option("--embedded", help="PostgreSQL alone; it hands out the jobs too. What later commands find is so."),
+    ] = False,
+) -> None:
     """Have both running: local programs, else apt, else Docker Compose. Does nothing if they are."""
     root = _root(directory)
+    if without_rabbitmq:
+        alone = embedded.up(root, output.tell)
+        output.tell(
+            f"PostgreSQL on 127.0.0.1:{alone.postgres.port}, no RabbitMQ; address and password are in "
+            f"{state.directory_of(root) / state.FILE}"
+        )
+        return
     services = runner.up(root, output.tell)
     output.tell(
         f"PostgreSQL on 127.0.0.1:{services.postgres.port}, RabbitMQ on 127.0.0.1:{services.rabbitmq.port}; "
@@ -72,12 +87,12 @@ def down(
         bool, typer.Option("--delete-data", help="Remove databases, queues and the secret key for good.")
     ] = False,
 ) -> None:
-    """Stop both; only processes that `services up` started here are touched."""
+    """Stop them; only processes that `services up` started here are touched."""
     runner.down(_root(directory), output.tell, delete_data=delete_data)
 
 
 def status(directory: DirectoryOption = None, as_json: output.JsonOption = False) -> None:
-    """Show how each is. Exit code 0 when both run, 3 otherwise."""
+    """Show how each is. Exit code 0 when all run, 3 otherwise."""
     services = runner.status(_root(directory))
     output.print_listing([dataclasses.asdict(service) for service in services], _COLUMNS, as_json=as_json)
     if any(service.health is not Health.RUNNING for service in services):

@@ -84,9 +84,9 @@ def sync(
                 dry_run=dry_run,
                 traceparent=str(trace.begin()),
             )
-            submitted = actions.submit(request, context.settings.amqp_url, context.database)
+            submitted = actions.submit(request, context.settings.broker_url, context.database)
             if not wait and not dry_run:
-                _tell_submitted(submitted, as_json)
+                _tell_submitted(submitted, context.settings.embedded, as_json)
                 return
             job_id, state = _watch(context, submitted, as_json)
         _tell_end(context.database, job_id, dry_run, as_json)
@@ -94,11 +94,12 @@ def sync(
         raise typer.Exit(1)
 
 
-def _tell_submitted(submitted: actions.Submitted, as_json: bool) -> None:
+def _tell_submitted(submitted: actions.Submitted, embedded: bool, as_json: bool) -> None:
     if as_json:
         output.print_json({"source": submitted.source, "id": submitted.id, "held_by": submitted.held_by})
         return
-    where = "" if submitted.held_by == "broker" else " (RabbitMQ did not confirm; the database keeps it for a worker)"
+    expected = submitted.held_by == "broker" or embedded
+    where = "" if expected else " (RabbitMQ did not confirm; the database keeps it for a worker)"
     output.tell(f"requested{where}; `backroom jobs list` shows it, --wait follows it")
 
 

@@ -24,6 +24,8 @@ backroom topology check --json · what is not as it must be, for a program
 backroom topology apply --producer-user checkout · a broker user for another service that may only ask for work
 """
 
+_EMBEDDED = "this installation is embedded: it has no RabbitMQ"
+
 _COLUMNS = (
     output.Column("severity", "SEVERITY"),
     output.Column("subject", "WHAT"),
@@ -69,8 +71,12 @@ def check(as_json: output.JsonOption = False) -> None:
     from worker.broker import topology  # as in `applied`
 
     settings = load_settings()
-    with management_of(settings) as management:
-        differences = topology.check(settings.amqp_url, management)
+    if settings.broker_url is None:
+        output.tell(_EMBEDDED)
+        differences = []
+    else:
+        with management_of(settings) as management:
+            differences = topology.check(settings.broker_url, management)
     rows = [dataclasses.asdict(difference) for difference in differences]
     output.print_listing(rows, _COLUMNS, as_json=as_json, empty="everything is as it must be")
     if any(difference.severity is topology.Severity.ERROR for difference in differences):
@@ -78,7 +84,7 @@ def check(as_json: output.JsonOption = False) -> None:
 
 
 def applied(settings: Settings) -> list[str]:
-    """Create what is missing; one line per change, or one that says there was none.
+    """Create what is missing; one line per change, or one that says why there was none.
 
     Raises:
         Unreachable: RabbitMQ does not answer.
@@ -86,8 +92,10 @@ def applied(settings: Settings) -> list[str]:
     """
     from worker.broker import topology  # here: it loads the AMQP and HTTP clients, which `--help` can do without
 
+    if settings.broker_url is None:
+        return [_EMBEDDED]
     with management_of(settings) as management:
-        return topology.apply(settings.amqp_url, management) or ["exchanges, queues and policies are as they must be"]
+        return topology.apply(settings.broker_url, management) or ["exchanges, queues and policies are as they must be"]
 
 
 @contextmanager
@@ -95,10 +103,10 @@ def management_of(settings: Settings) -> "Iterator[Management | None]":
     """The broker's management API; None where no address is known."""
     from worker.broker.management import Management  # as in `applied`
 
-    if settings.management_url is None:
+    if settings.management_url is None or settings.broker_url is None:
         yield None
         return
-    with Management(settings.management_url, settings.amqp_url) as management:
+    with Management(settings.management_url, settings.broker_url) as management:
         yield management
 
 
@@ -106,12 +114,14 @@ def _make_producer(settings: Settings, name: str) -> None:
     from worker.broker import topology  # as in `applied`
 
     with management_of(settings) as management:
+        if settings.broker_url is None:
+            raise InvalidInput("embedded", f"{_EMBEDDED}; other services ask over HTTP or the command line")
         if management is None:
             raise InvalidInput(
                 "management_unknown",
                 "a broker user can only be made through RabbitMQ's management API: set BACKROOM_MANAGEMENT_URL "
                 "(http://host:15672)",
             )
-        password = topology.producer_user(management, settings.amqp_url, name)
+        password = topology.producer_user(management, settings.broker_url, name)
     output.print_detail({"user": name, "password": password}, as_json=False)
     output.tell(f"user {name} may publish sync requests and nothing else; the password is not shown again")

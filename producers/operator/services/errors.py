@@ -12,3 +12,7 @@ class ServicesError(Unreachable):
 
 class PortTaken(ServicesError):
     """Somebody took a chosen port between our look and the start; the runner tries again on others."""
+
+
+class NotAvailable(ServicesError):
+    """A server is neither here nor can be had; another way of running may do without it."""

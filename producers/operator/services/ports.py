@@ -2,6 +2,10 @@
 
 import random
 import socket
+from collections.abc import Callable
+from typing import TypeVar
+
+from producers.operator.services.errors import PortTaken
 
 LOOPBACK = "127.0.0.1"
 
@@ -9,6 +13,9 @@ LOOPBACK = "127.0.0.1"
 # passing connection of any program sits on our port when a service comes back after a restart.
 _LOWEST, _HIGHEST = 20_000, 32_000
 _TRIES = 1_000
+_PORT_ATTEMPTS = 5
+
+State = TypeVar("State")
 
 
 def is_free(port: int) -> bool:
@@ -44,3 +51,19 @@ def choose(count: int, chance: random.Random) -> list[int]:
         if len(chosen) == count:
             return chosen
     raise OSError(f"no {count} free ports between {_LOWEST} and {_HIGHEST} on {LOOPBACK}")
+
+
+def on_free_ports(
+    planned: State,
+    wanted: tuple[int, ...],
+    begin: Callable[[State], None],
+    elsewhere: Callable[[State], State],
+) -> None:
+    """Start on the ports of last time if they are free, else on others; again if somebody was faster."""
+    attempt = planned if all(map(is_free, wanted)) else elsewhere(planned)
+    for _ in range(_PORT_ATTEMPTS - 1):
+        try:
+            return begin(attempt)
+        except PortTaken:
+            attempt = elsewhere(attempt)
+    return begin(attempt)

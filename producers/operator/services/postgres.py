@@ -115,7 +115,7 @@ def _launch(
     user = account.unprivileged()
     _own(state.directory, user)
     data = state.directory / "data"
-    binaries = _matching(installed, data)
+    binaries = _for_user(_matching(installed, data), state.directory / "programs", user)
     if not data.exists():
         report("making a PostgreSQL cluster …")
         _initialise(state, binaries, data, user)
@@ -154,6 +154,20 @@ def _matching(installed: list[PostgresBinaries], data: Path) -> PostgresBinaries
         f"{data} belongs to PostgreSQL {major}, which is not installed any more; install it, "
         "or give the data up with `backroom services down --delete-data`"
     )
+
+
+def _for_user(binaries: PostgresBinaries, copies: Path, user: pwd.struct_passwd | None) -> PostgresBinaries:
+    """``binaries``, or a copy of them where their place is closed to the server's user, as below root's home."""
+    if account.may_enter(user, binaries.directory):
+        return binaries
+    installation, package = binaries.directory.parent, binaries.directory.parents[1]
+    libraries = package.with_name(f"{package.name}.libs")  # where a wheel keeps them, found by relative paths
+    copied = copies / package.name / installation.name
+    if not (copied / binaries.directory.name).exists():
+        for source, target in ((libraries, copies / libraries.name), (installation, copied)):
+            if source.exists():
+                shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+    return replace(binaries, directory=copied / binaries.directory.name)
 
 
 def _initialise(state: PostgresState, binaries: PostgresBinaries, data: Path, user: pwd.struct_passwd | None) -> None:

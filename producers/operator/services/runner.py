@@ -5,11 +5,9 @@ that is there, and writes `.backroom/services.json`. A second `up` finds both ru
 Only processes recorded in that file, and still the same processes, are ever signalled.
 """
 
-import fcntl
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -18,13 +16,12 @@ from typing import TypeVar
 
 from cryptography.fernet import Fernet
 
-from producers.operator.services import binaries, compose, installation, ports, postgres, rabbitmq, state
+from producers.operator.services import binaries, compose, embedded, installation, ports, postgres, rabbitmq, state
 from producers.operator.services.binaries import PostgresBinaries, RabbitmqBinaries
-from producers.operator.services.errors import PortTaken, ServicesError
+from producers.operator.services.errors import NotAvailable, ServicesError
+from producers.operator.services.ports import on_free_ports
 from producers.operator.services.state import Means, PostgresState, RabbitmqState, ServicesState
 from producers.operator.services.waiting import Report
-
-_PORT_ATTEMPTS = 5
 
 _State = TypeVar("_State", PostgresState, RabbitmqState)
 
@@ -67,23 +64,25 @@ class ServiceStatus:
 def up(root: Path, report: Report) -> ServicesState:
     """Have both services of the checkout at ``root`` running, and return how to reach them.
 
-    Raises ServicesError when a server is neither here nor can be installed, or does not start.
+    Raises NotAvailable when a server is neither here nor can be installed, ServicesError when it does not start.
     """
-    with _lock(root):
+    with state.locked(root):
         known = state.load(root)
         if known is not None and _both_run(known):
             return known
         means, installed = _find_means(known, report)
         services = known or _plan(root, means)
+        if (alone := state.load_embedded(root)) is not None:  # RabbitMQ joins a PostgreSQL that ran without it
+            services = replace(services, secret_key=alone.secret_key, postgres=alone.postgres)
         return _start(root, services, installed, report)
 
 
 def down(root: Path, report: Report, *, delete_data: bool = False) -> None:
     """Stop what runs. ``delete_data`` removes the databases, queues and the secret key for good."""
-    with _lock(root):
+    with state.locked(root):
         services = state.load(root)
         if services is None:
-            report("nothing to stop: no services were started here")
+            embedded.down(root, report, delete_data=delete_data)
             return
         services = _stop(root, services, report)
         if delete_data:
@@ -100,6 +99,8 @@ def are_running(root: Path) -> bool:
 def status(root: Path) -> list[ServiceStatus]:
     """How each service is; asks the services themselves and changes nothing."""
     services = state.load(root)
+    if (alone := state.load_embedded(root)) is not None:
+        return [_status("PostgreSQL", alone.postgres, postgres.answers(alone.postgres), postgres.is_running)]
     if services is None:
         return [ServiceStatus(name, Health.ABSENT, None, None, None, None) for name in ("PostgreSQL", "RabbitMQ")]
     return [
@@ -110,7 +111,7 @@ def status(root: Path) -> list[ServiceStatus]:
 
 def stop_postgres(root: Path, report: Report) -> None:
     """Stop PostgreSQL alone, as an outage would; `up` brings it back on the same port."""
-    with _lock(root):
+    with state.locked(root):
         services = _known(root)
         if services.means is Means.COMPOSE:
             compose.stop(state.directory_of(root), ["postgres"])
@@ -121,7 +122,7 @@ def stop_postgres(root: Path, report: Report) -> None:
 
 def stop_rabbitmq(root: Path, report: Report) -> None:
     """Stop RabbitMQ alone, as an outage would; `up` brings it back on the same port."""
-    with _lock(root):
+    with state.locked(root):
         services = _known(root)
         if services.means is Means.COMPOSE:
             compose.stop(state.directory_of(root), ["rabbitmq"])
@@ -152,24 +153,33 @@ class _Installed:
 
 def _find_means(known: ServicesState | None, report: Report) -> tuple[Means, _Installed]:
     """What is to carry the services: what did before, else local programs, else apt, else containers."""
-    installed = _Installed(binaries.find_postgres(), binaries.find_rabbitmq())
+    installed = _look()
     if known is not None and known.means is Means.COMPOSE:
         return Means.COMPOSE, installed
     missing = _missing(installed)
+    trouble = ""
     if missing and installation.can_install():
-        installation.install(missing, report)
-        installed = _Installed(binaries.find_postgres(), binaries.find_rabbitmq())
+        try:
+            installation.install(missing, report)
+        except ServicesError as error:
+            trouble = f" {error}"
+        installed = _look()
         missing = _missing(installed)
     if not missing:
         return Means.LOCAL, installed
     if known is None and compose.is_available():
         return Means.COMPOSE, installed
-    raise ServicesError(
+    raise NotAvailable(
         f"not found on this machine: {' and '.join(missing)} "
-        f"(PostgreSQL {binaries.OLDEST_POSTGRES} or newer, RabbitMQ 3.10 or newer). "
+        f"(PostgreSQL {binaries.OLDEST_POSTGRES} or newer, RabbitMQ 3.10 or newer).{trouble} "
         f"Install them (Debian, Ubuntu: `sudo apt-get install {' '.join(missing)}`), or start a Docker "
-        "engine, or point BACKROOM_DATABASE_URL and BACKROOM_AMQP_URL at servers of yours"
+        "engine, or point BACKROOM_DATABASE_URL and BACKROOM_AMQP_URL at servers of yours, or do without RabbitMQ: "
+        "`backroom services up --embedded`"
     )
+
+
+def _look() -> _Installed:
+    return _Installed(binaries.find_postgres() + binaries.find_bundled_postgres(), binaries.find_rabbitmq())
 
 
 def _missing(installed: _Installed) -> list[str]:
@@ -235,7 +245,7 @@ def _start_postgres(planned: PostgresState, installed: _Installed, record: _Reco
 
     if postgres.is_running(planned):
         return begin(planned)
-    return _on_free_ports(planned, (planned.port,), begin, elsewhere)
+    return on_free_ports(planned, (planned.port,), begin, elsewhere)
 
 
 def _start_rabbitmq(planned: RabbitmqState, installed: _Installed, record: _Record, report: Report) -> None:
@@ -254,23 +264,7 @@ def _start_rabbitmq(planned: RabbitmqState, installed: _Installed, record: _Reco
         return begin(planned)
     stopped = rabbitmq.stop(planned)  # a port mapper that outlived its node
     wanted = (stopped.port, stopped.distribution_port, stopped.epmd_port, stopped.management_port)
-    return _on_free_ports(stopped, wanted, begin, elsewhere)
-
-
-def _on_free_ports(
-    planned: _State,
-    wanted: tuple[int, ...],
-    begin: Callable[[_State], None],
-    elsewhere: Callable[[_State], _State],
-) -> None:
-    """Start on the ports of last time if they are free, else on others; again if somebody was faster."""
-    attempt = planned if all(map(ports.is_free, wanted)) else elsewhere(planned)
-    for _ in range(_PORT_ATTEMPTS - 1):
-        try:
-            return begin(attempt)
-        except PortTaken:
-            attempt = elsewhere(attempt)
-    return begin(attempt)
+    return on_free_ports(stopped, wanted, begin, elsewhere)
 
 
 def _stop(root: Path, services: ServicesState, report: Report) -> ServicesState:
@@ -331,15 +325,3 @@ def _known(root: Path) -> ServicesState:
     if services is None:
         raise ServicesError(f"no services were started in {root}; `backroom services up` starts them")
     return services
-
-
-@contextmanager
-def _lock(root: Path) -> Iterator[None]:
-    """One `up` or `down` of a checkout at a time; a second waits. Other checkouts are not concerned."""
-    directory = state.directory_of(root)
-    if not directory.exists():
-        directory.mkdir(parents=True)
-        directory.chmod(0o755)  # PostgreSQL's user must get through; what is secret in it is closed by itself
-    with (directory / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

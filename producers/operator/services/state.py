@@ -2,11 +2,14 @@
 
 The file is also how every other command finds the services when no environment variable names them
 (`worker.settings`), so its first four keys are public: ``database_url``, ``amqp_url``, ``secret_key``,
-``management``. It holds passwords and is readable by its owner only.
+``management``; of an embedded checkout ``amqp_url`` is null. It holds passwords and is readable by its owner only.
 """
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +26,10 @@ USER = "backroom"
 
 DATABASE = "backroom"
 VIRTUAL_HOST = "backroom"
+
+
+_EMBEDDED = "embedded"
+"""In the place of a `Means`: local programs, and no RabbitMQ."""
 
 
 class Means(StrEnum):
@@ -117,6 +124,21 @@ class ServicesState:
         return self.rabbitmq.url
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddedState:
+    """PostgreSQL alone: the services of a checkout that does without RabbitMQ (design D16)."""
+
+    secret_key: str
+    """As that of `ServicesState`."""
+
+    postgres: PostgresState
+
+    @property
+    def database_url(self) -> str:
+        """`BACKROOM_DATABASE_URL` of this checkout."""
+        return self.postgres.url
+
+
 def find_root(start: Path) -> Path:
     """The project ``start`` lies in: the nearest folder upwards that has services, else one with a
     `pyproject.toml`, else ``start`` itself."""
@@ -134,22 +156,31 @@ def directory_of(root: Path) -> Path:
 
 
 def load(root: Path) -> ServicesState | None:
-    """The recorded state, or None if `services up` never ran here (or its data was deleted)."""
-    try:
-        document = json.loads((directory_of(root) / FILE).read_text())
-    except FileNotFoundError:
+    """The recorded state, or None if `services up` never ran here, or embedded, or its data was deleted."""
+    document = _read(root)
+    return None if document is None or document["means"] == _EMBEDDED else _decode(document)
+
+
+def load_embedded(root: Path) -> EmbeddedState | None:
+    """The recorded state of a checkout without RabbitMQ, or None if there is none."""
+    document = _read(root)
+    if document is None or document["means"] != _EMBEDDED:
         return None
-    return _decode(document)
+    return EmbeddedState(document["secret_key"], _decode_postgres(document["services"]["postgres"]))
 
 
-def save(root: Path, state: ServicesState, *, up: bool) -> None:
+def save(root: Path, state: ServicesState | EmbeddedState, *, up: bool) -> None:
     """Write the state so that a reader sees the old or the new file, never half of one."""
     path = directory_of(root) / FILE
     draft = path.with_suffix(".draft")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(_encode(state, up=up), file, indent=2)
+        json.dump(
+            _encode(state, up=up) if isinstance(state, ServicesState) else _encode_embedded(state, up=up),
+            file,
+            indent=2,
+        )
         file.write("\n")
     draft.replace(path)
 
@@ -157,6 +188,47 @@ def save(root: Path, state: ServicesState, *, up: bool) -> None:
 def forget(root: Path) -> None:
     """Remove the file; the next `services up` starts from nothing."""
     (directory_of(root) / FILE).unlink(missing_ok=True)
+
+
+def _read(root: Path) -> dict[str, Any] | None:
+    try:
+        document: dict[str, Any] = json.loads((directory_of(root) / FILE).read_text())
+    except FileNotFoundError:
+        return None
+    return document
+
+
+def _encode_embedded(state: EmbeddedState, *, up: bool) -> dict[str, Any]:
+    return {
+        "database_url": state.database_url,
+        "amqp_url": None,
+        "secret_key": state.secret_key,
+        "management": None,
+        "embedded": True,
+        "state": "up" if up else "down",
+        "means": _EMBEDDED,
+        "services": {"postgres": _encode_postgres(state.postgres)},
+    }
+
+
+def _encode_postgres(postgres: PostgresState) -> dict[str, Any]:
+    return {
+        "port": postgres.port,
+        "password": postgres.password,
+        "directory": str(postgres.directory),
+        "version": postgres.version,
+        "server": _encode_identity(postgres.server),
+    }
+
+
+def _decode_postgres(document: dict[str, Any]) -> PostgresState:
+    return PostgresState(
+        port=document["port"],
+        password=document["password"],
+        directory=Path(document["directory"]),
+        version=document["version"],
+        server=_decode_identity(document["server"]),
+    )
 
 
 def _encode(state: ServicesState, *, up: bool) -> dict[str, Any]:
@@ -169,13 +241,7 @@ def _encode(state: ServicesState, *, up: bool) -> dict[str, Any]:
         "state": "up" if up else "down",
         "means": state.means.value,
         "services": {
-            "postgres": {
-                "port": postgres.port,
-                "password": postgres.password,
-                "directory": str(postgres.directory),
-                "version": postgres.version,
-                "server": _encode_identity(postgres.server),
-            },
+            "postgres": _encode_postgres(postgres),
             "rabbitmq": {
                 "port": rabbitmq.port,
                 "distribution_port": rabbitmq.distribution_port,
@@ -198,13 +264,7 @@ def _decode(document: dict[str, Any]) -> ServicesState:
     return ServicesState(
         means=Means(document["means"]),
         secret_key=document["secret_key"],
-        postgres=PostgresState(
-            port=postgres["port"],
-            password=postgres["password"],
-            directory=Path(postgres["directory"]),
-            version=postgres["version"],
-            server=_decode_identity(postgres["server"]),
-        ),
+        postgres=_decode_postgres(postgres),
         rabbitmq=RabbitmqState(
             port=rabbitmq["port"],
             distribution_port=rabbitmq["distribution_port"],
@@ -227,3 +287,15 @@ def _encode_identity(identity: Identity | None) -> dict[str, Any] | None:
 
 def _decode_identity(document: dict[str, Any] | None) -> Identity | None:
     return None if document is None else Identity(document["pid"], document["started"])
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """One `up` or `down` of a checkout at a time; a second waits. Other checkouts are not concerned."""
+    directory = directory_of(root)
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        directory.chmod(0o755)  # PostgreSQL's user must get through; what is secret in it is closed by itself
+    with (directory / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -39,9 +39,11 @@ CREATE TABLE backroom.lane (
     paused boolean NOT NULL DEFAULT false,          -- true while lane_pause has a row for it
     pointer_no bigint NOT NULL DEFAULT 0,
     pointer_at timestamptz,                         -- not null: one pointer of that number is out
+    taken_no bigint NOT NULL DEFAULT 0,             -- the pointer that a process fed from rows has taken (design D16)
     slot_wait_at timestamptz,                       -- not null: waits for a slot of its category since
     UNIQUE (scope, category),
     CHECK ((holder IS NULL) = (job_id IS NULL)),
+    CHECK (taken_no <= pointer_no),
     CHECK (NOT cancel_requested OR holder IS NOT NULL)
 ) WITH (fillfactor = 50);
 CREATE INDEX lane_pointer ON backroom.lane (pointer_at) WHERE pointer_at IS NOT NULL;
@@ -79,7 +81,7 @@ CREATE TABLE backroom.job (
     merge_key text,                                 -- null: never merged into
     dry_run boolean NOT NULL DEFAULT false,
     requested_by text NOT NULL,                     -- source of the first request
-    traceparent text,
+    traceparent text,                               -- W3C trace context of the first request
     replay_of bigint REFERENCES backroom.job,
     state backroom.job_state NOT NULL,
     level smallint NOT NULL CHECK (level BETWEEN 0 AND 2),
@@ -176,6 +178,7 @@ CREATE TABLE backroom.dead_letter (
     CHECK (body IS NOT NULL OR job_id IS NOT NULL)
 );
 CREATE INDEX dead_letter_open ON backroom.dead_letter (id) WHERE state = 'open';
+CREATE INDEX dead_letter_reason ON backroom.dead_letter (reason) WHERE state = 'open';
 CREATE INDEX dead_letter_parked ON backroom.dead_letter (version, id) WHERE state = 'open' AND version IS NOT NULL;
 CREATE INDEX dead_letter_job ON backroom.dead_letter (job_id) WHERE job_id IS NOT NULL;
 
@@ -636,8 +639,9 @@ BEGIN
     PERFORM FROM backroom.category WHERE max_running IS NOT NULL ORDER BY name FOR NO KEY UPDATE;
 END $$;
 
--- T8: pointers that the broker lost, or that were never published, are sent again.
-CREATE FUNCTION backroom.repair(p_age_seconds double precision)
+-- T8: pointers that the broker lost, or that were never published, are sent again. Where workers take pointers from
+-- rows (p_from_rows), one that nobody took is not lost: it keeps its place.
+CREATE FUNCTION backroom.repair(p_age_seconds double precision, p_from_rows boolean DEFAULT false)
     RETURNS TABLE (lane_id bigint, number bigint, category text, cause text) LANGUAGE plpgsql AS $$
 DECLARE r record; l backroom.lane; first_in_line record;
 BEGIN
@@ -645,7 +649,8 @@ BEGIN
     FOR r IN
         SELECT n.id, n.pointer_at FROM backroom.lane n
          WHERE n.holder IS NULL AND NOT n.paused
-           AND (n.pointer_at < backroom.now() - p_age_seconds * interval '1 second'
+           AND ((n.pointer_at < backroom.now() - p_age_seconds * interval '1 second'
+                 AND (NOT p_from_rows OR n.taken_no = n.pointer_no))
                 OR (n.pointer_at IS NULL AND n.slot_wait_at IS NULL))
            AND EXISTS (SELECT FROM backroom.job j
                         WHERE j.lane_id = n.id AND j.state = 'queued' AND NOT j.passed_over)
@@ -747,13 +752,15 @@ END $$;
 -- T12: a job that only the asking process may run.
 CREATE FUNCTION backroom.admit_foreground(
     p_owner uuid, p_shop text, p_report text, p_category text, p_parameters jsonb, p_entities text[],
-    p_dry_run boolean, p_who text,
+    p_dry_run boolean, p_who text, p_traceparent text,
     OUT job_id bigint, OUT lane_id bigint, OUT pointer_lane bigint, OUT pointer_number bigint,
     OUT pointer_category text) LANGUAGE plpgsql AS $$
 BEGIN
     lane_id := backroom.lock_lane_of(p_shop, p_category);
-    INSERT INTO backroom.job (lane_id, shop, report, parameters, dry_run, requested_by, state, level, rank_at, owner)
-        VALUES (admit_foreground.lane_id, p_shop, p_report, p_parameters, p_dry_run, p_who, 'queued', 0, backroom.now(), p_owner)
+    INSERT INTO backroom.job (lane_id, shop, report, parameters, dry_run, requested_by, traceparent, state, level,
+           rank_at, owner)
+        VALUES (admit_foreground.lane_id, p_shop, p_report, p_parameters, p_dry_run, p_who, p_traceparent, 'queued', 0,
+           backroom.now(), p_owner)
         RETURNING job.id INTO job_id;
     INSERT INTO backroom.job_entity (job_id, entity) SELECT admit_foreground.job_id, e FROM unnest(p_entities) e;
     INSERT INTO backroom.job_event (job_id, "to", who, why) VALUES (job_id, 'queued', p_who, 'in the foreground');
@@ -773,3 +780,7 @@ BEGIN
     SELECT a.lane_id, a.number, a.category INTO pointer_lane, pointer_number, pointer_category
       FROM backroom.activate(p_lane) a;
 END $$;
+
+-- Doors and operators say that they stored a request; every worker listens.
+CREATE FUNCTION backroom.wake_workers() RETURNS void LANGUAGE plpgsql AS $$ BEGIN NOTIFY backroom_wakeup; END $$;
+CREATE FUNCTION backroom.hear_wakeups() RETURNS void LANGUAGE plpgsql AS $$ BEGIN LISTEN backroom_wakeup; END $$;

@@ -39,6 +39,27 @@ SELECT * FROM backroom.admit(
 -- name: wake
 SELECT * FROM backroom.wake(:lane_id, :number, :worker, :may_claim);
 
+-- name: take_pointers
+-- Pointers for a process that is fed from rows: of free lanes, the oldest first, each for one process only.
+WITH free AS (
+    SELECT id FROM backroom.lane
+     WHERE pointer_at IS NOT NULL AND holder IS NULL AND NOT paused AND taken_no < pointer_no
+       AND category = ANY (:categories::text[])
+     ORDER BY pointer_at LIMIT :count FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE backroom.lane l SET taken_no = l.pointer_no FROM free WHERE l.id = free.id
+RETURNING l.id AS lane_id, l.pointer_no AS number, l.category;
+
+-- name: return_pointers!
+-- Pointers that were taken and not begun: somebody else may take them.
+WITH ours AS (
+    SELECT l.id FROM backroom.lane l JOIN unnest(:lanes::bigint[], :numbers::bigint[]) AS r (id, number)
+        ON l.id = r.id AND l.pointer_no = r.number AND l.taken_no = r.number
+     ORDER BY l.id FOR NO KEY UPDATE OF l)
+UPDATE backroom.lane l SET taken_no = 0 FROM ours WHERE l.id = ours.id AND l.taken_no = l.pointer_no;
+
+-- name: hear_wakeups
+SELECT backroom.hear_wakeups();
+
 -- name: fence
 -- Proves that the lane is still ours; the answer also says whether to stop at the next safe point.
 SELECT l.cancel_requested,
@@ -107,7 +128,7 @@ SELECT DISTINCT lane_id FROM (
 SELECT * FROM backroom.sweep(:lane_id, :silent_seconds);
 
 -- name: repair
-SELECT * FROM backroom.repair(:age_seconds);
+SELECT * FROM backroom.repair(:age_seconds, :from_rows);
 
 -- name: pause
 SELECT * FROM backroom.pause(:kind, :name, :cause, :who, :probe_seconds);
@@ -130,7 +151,7 @@ SELECT * FROM backroom.cancel(:job_id, :who);
 
 -- name: admit_foreground
 SELECT * FROM backroom.admit_foreground(
-    :owner, :shop, :report, :category, :parameters, :entities, :dry_run, :who);
+    :owner, :shop, :report, :category, :parameters, :entities, :dry_run, :who, :traceparent);
 
 -- name: claim_foreground
 SELECT * FROM backroom.claim_foreground(:lane_id, :owner);
@@ -153,11 +174,13 @@ SELECT source, id, body, origin, replay_of FROM backroom.pending_request
 -- name: delete_pending!
 DELETE FROM backroom.pending_request WHERE source = :source AND id = :id;
 
--- name: store_pending!
--- A request that waits in the database; the same key again changes nothing.
-INSERT INTO backroom.pending_request (source, id, body, origin, relay_after, replay_of)
-VALUES (:source, :id, :body, :origin, backroom.now() + :relay_after_seconds * interval '1 second', :replay_of)
-ON CONFLICT (source, id) DO NOTHING;
+-- name: store_pending
+-- A request that waits in the database; the same key again changes nothing. Workers are told, unless it is to wait.
+WITH stored AS (
+    INSERT INTO backroom.pending_request (source, id, body, origin, relay_after, replay_of)
+    VALUES (:source, :id, :body, :origin, backroom.now() + :relay_after_seconds * interval '1 second', :replay_of)
+    ON CONFLICT (source, id) DO NOTHING RETURNING id)
+SELECT CASE WHEN :relay_after_seconds::double precision <= 0 THEN backroom.wake_workers() END FROM stored;
 
 -- name: delete_pending_many!
 DELETE FROM backroom.pending_request p

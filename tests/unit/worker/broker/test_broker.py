@@ -6,8 +6,9 @@ import dramatiq
 import pytest
 from dramatiq.errors import QueueNotFound
 
-from worker.broker.broker import SyncBroker, build_worker
+from worker.broker.broker import SyncBroker
 from worker.broker.delivery import Delivery
+from worker.broker.engine import build_worker
 from worker.clock import SystemClock
 from worker.errors import Bug
 
