@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.simulator.orders import LineRequest
 from tests.simulator.server import Simulator
+from tests.support import wait
 from worker.clock import SystemClock
 from worker.database import api_log, shops
 from worker.database.api_budget import ApiBudget
@@ -26,6 +27,7 @@ from worker.errors import NeedsAttention, RetryLater
 from worker.model.ids import Gid
 from worker.model.shop import Shop
 from worker.shopify import connection as shop_connection
+from worker.shopify.bulk import BulkOrders, BulkState, BulkStatus, Refused
 from worker.shopify.client import ShopApi, ShopifyClient, http_client
 from worker.shopify.documents import operation
 from worker.shopify.errors import ShopTimedOut
@@ -380,3 +382,50 @@ def test_the_largest_cost_seen_is_what_the_next_call_reserves(bench: Bench) -> N
     admission = bench.client.budget.admit(CODE, "OrdersChanged", initial_cost=1, kept_share=0)
 
     assert admission.cost == 101
+
+
+def test_orders_of_a_batch_and_of_a_bulk_operation_are_those_that_are_read_one_by_one(bench: Bench) -> None:
+    ids = [Gid(gid) for gid in bench.simulator.place_orders(CODE, 12, seed=3)]
+    long = bench.simulator.place_order(
+        CODE, {"lines": [{"sku": "1012-S", "quantity": 1}] * 15, "customer": "anna@example.com"}
+    )
+    terms = bench.simulator.place_order(
+        CODE, {"lines": [MUG], "customer": "anna@example.com", "due_in_days": 30, "note": "line\u2028end"}
+    )
+    ids += [Gid(long["id"]), Gid(terms["id"])]
+    orders = ShopifyOrders(bench.api(high_priority=True))
+    one_by_one = {gid: orders.order(gid) for gid in ids}
+
+    together = dict(orders.orders(ids))
+    started = orders.in_bulk.start(ids)
+    status = when_done(orders.in_bulk, started)
+    with orders.in_bulk.lines(status.url or "") as lines:
+        in_bulk = orders.in_bulk.orders(list(lines))
+
+    assert together == one_by_one
+    assert in_bulk == {gid: order for gid, order in one_by_one.items() if gid != terms["id"]}
+    assert orders.in_bulk.recent(ids, LONG_AGO) == status
+
+
+def when_done(in_bulk: BulkOrders, started: BulkStatus | Refused) -> BulkStatus:
+    """What the shop says of an operation that is over."""
+    assert isinstance(started, BulkStatus)
+
+    def seen() -> BulkStatus | None:
+        status = in_bulk.look(started.id)
+        return status if status is not None and status.state is BulkState.COMPLETED else None
+
+    status = wait.until(seen, 10, "the bulk operation")
+    assert status is not None
+    return status
+
+
+def test_a_download_that_breaks_off_is_noticed(bench: Bench) -> None:
+    ids = [Gid(gid) for gid in bench.simulator.place_orders(CODE, 3)]
+    in_bulk = ShopifyOrders(bench.api()).in_bulk
+    started = in_bulk.start(ids)
+    status = when_done(in_bulk, started)
+    bench.simulator.set_bulk(CODE, {"cut_after_bytes": 5000})
+
+    with pytest.raises(RetryLater, match="broke off"), in_bulk.lines(status.url or "") as lines:
+        list(lines)

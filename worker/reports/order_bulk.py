@@ -16,7 +16,7 @@ from typing import Final
 
 from worker.database import bulk as archive
 from worker.database.bulk import OpenOperation, OpenStatus
-from worker.errors import OutcomeUnknown, Rejected
+from worker.errors import NeedsAttention, OutcomeUnknown, Rejected
 from worker.logs import logger
 from worker.model.ids import Gid
 from worker.report import Run, SliceDone, Snoozed
@@ -122,6 +122,11 @@ class BulkReading:
                 started = self._bulk.start(self._ids)
             except OutcomeUnknown as error:
                 return Snoozed(_UNKNOWN_SECONDS, f"whether the shop began to collect the orders is open: {error}")
+            except NeedsAttention as error:
+                if error.code != "version_fell_forward":
+                    raise
+                # Mutations stop then, though this one changes nothing. Reads go on, and so do imports.
+                return self._given_up(operation, error.message)
         if isinstance(started, Refused):
             return self._given_up(operation, f"{started.code}: {started.message}")
         _LOG.info("bulk_operation_started", operation=started.id, orders=len(self._ids))

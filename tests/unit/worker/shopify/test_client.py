@@ -12,7 +12,7 @@ from worker.errors import NeedsAttention, OutcomeUnknown, Rejected, RetryLater, 
 from worker.report import Usage
 from worker.shopify.client import API_VERSION, LONGEST_SLEEP_SECONDS, http_client
 from worker.shopify.documents import Operation, OperationKind
-from worker.shopify.errors import QueryTooLarge, ShopTimedOut, UserError
+from worker.shopify.errors import FileGone, QueryTooLarge, ShopTimedOut, UserError
 
 READ = Operation("ShopName", OperationKind.QUERY, "query ShopName { shop { name } }")
 WRITE = Operation("Close", OperationKind.MUTATION, "mutation Close { orderClose { userErrors { message } } }")
@@ -365,3 +365,32 @@ def test_writes_go_on_once_the_right_version_is_served_again() -> None:
     api.execute(READ)
 
     assert api.execute(WRITE).values == done
+
+
+def test_a_result_is_downloaded_line_by_line_without_our_token() -> None:
+    shop = ScriptedShop(httpx.Response(200, content='{"a":"x\u2028y"}\n\n{"b":2}\n{"c":3}'.encode()))
+    api = client_of(shop, FakeBudget("shpat_secret"), FakeTime()).for_shop(SHOP)
+
+    with api.download("https://storage.example/result?signature=1") as lines:
+        found = list(lines)
+
+    (request,) = shop.requests
+    assert found == ['{"a":"x\u2028y"}'.encode(), b'{"b":2}', b'{"c":3}']
+    assert "X-Shopify-Access-Token" not in request.headers
+    assert api.usage == Usage()
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_result_that_is_kept_no_longer_is_told_apart(status: int) -> None:
+    api = client_of(ScriptedShop(httpx.Response(status)), FakeBudget(), FakeTime()).for_shop(SHOP)
+
+    with pytest.raises(FileGone), api.download("https://storage.example/result"):
+        pass
+
+
+@pytest.mark.parametrize("reply", [httpx.Response(503), httpx.ReadTimeout("slow"), httpx.Response(302)])
+def test_a_result_that_cannot_be_had_now_is_tried_later(reply: httpx.Response | Exception) -> None:
+    api = client_of(ScriptedShop(reply), FakeBudget(), FakeTime()).for_shop(SHOP)
+
+    with pytest.raises(RetryLater, match="result"), api.download("https://storage.example/result"):
+        pass

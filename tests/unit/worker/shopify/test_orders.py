@@ -219,3 +219,102 @@ def test_an_unreadable_order_is_an_error_of_that_order() -> None:
         ShopifyOrders(FakeApi({"order": order_payload(totalPriceSet=None)})).order(ORDER)
 
     assert error.value.code == "order_unreadable"
+
+
+def batch(*orders: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"nodes": [None if order is None else {"__typename": "Order", **order} for order in orders]}
+
+
+def numbered(*numbers: int) -> list[Gid]:
+    return [Gid(f"gid://shopify/Order/{number}") for number in numbers]
+
+
+def test_several_orders_take_one_request_and_come_in_the_sequence_asked_for() -> None:
+    api = FakeApi(batch(order_payload(name="#1"), None, order_payload(name="#3")))
+
+    found = list(ShopifyOrders(api).orders(numbered(1, 2, 3)))
+
+    assert [(gid, getattr(order, "name", None)) for gid, order in found] == list(
+        zip(numbered(1, 2, 3), ["#1", None, "#3"], strict=True)
+    )
+    assert api.sent == [("OrdersImport", {"ids": numbered(1, 2, 3)})]
+
+
+def test_what_is_no_order_is_none() -> None:
+    api = FakeApi({"nodes": [{"__typename": "Product", "id": "gid://shopify/Product/1"}, None]})
+
+    assert [order for _, order in ShopifyOrders(api).orders(numbered(1, 2))] == [None, None]
+
+
+def test_the_next_batch_is_asked_for_when_it_is_needed() -> None:
+    api = FakeApi(batch(*[order_payload()] * 7), batch(*[order_payload()] * 2))
+
+    orders = ShopifyOrders(api).orders(numbered(*range(1, 10)))
+    for _ in range(7):
+        next(orders)
+
+    assert len(api.sent) == 1
+    assert len(list(orders)) == 2
+    assert [len(variables["ids"]) for _, variables in api.sent] == [7, 2]
+
+
+def test_one_order_is_asked_for_with_its_larger_pages() -> None:
+    api = FakeApi({"order": order_payload()})
+
+    list(ShopifyOrders(api).orders([ORDER]))
+
+    assert api.sent == [("OrderImport", {"id": ORDER})]
+
+
+@pytest.mark.parametrize("error", [QueryTooLarge("max_cost_exceeded", "x"), ShopTimedOut("shop_timed_out", "x")])
+def test_a_batch_that_is_too_much_is_halved_and_stays_halved(error: Exception) -> None:
+    api = FakeApi(error, batch(*[order_payload()] * 3), batch(*[order_payload()] * 4), batch(*[order_payload()] * 2))
+
+    assert len(list(ShopifyOrders(api).orders(numbered(*range(9))))) == 9
+    assert [len(variables["ids"]) for _, variables in api.sent] == [7, 3, 4, 2]
+
+
+def test_an_order_of_a_batch_with_more_pages_is_read_to_its_end() -> None:
+    line = order_payload()["lineItems"]["nodes"][0]
+    long = order_payload(lineItems=page(line, after="l1"))
+    rest = {"order": {"updatedAt": long["updatedAt"], "lineItems": page(line)}}
+    api = FakeApi(batch(long, order_payload()), rest)
+
+    found = [order for _, order in ShopifyOrders(api).orders(numbered(1, 2))]
+
+    assert [len(getattr(order, "lines", ())) for order in found] == [2, len(order_payload()["lineItems"]["nodes"])]
+    assert [name for name, _ in api.sent] == ["OrdersImport", "OrderLinesPage"]
+
+
+def test_an_order_of_a_batch_that_changes_or_has_full_lists_is_read_by_itself() -> None:
+    line = order_payload()["lineItems"]["nodes"][0]
+    changed = {"order": {"updatedAt": "2026-02-02T00:00:00Z", "lineItems": page()}}
+    full = order_payload(refunds=[{"id": "gid://shopify/Refund/1"}] * 50)
+    api = FakeApi(
+        batch(order_payload(lineItems=page(line, after="l1")), full),
+        changed,
+        {"order": order_payload()},
+        {"order": order_payload()},
+    )
+
+    assert all(order is not None for _, order in ShopifyOrders(api).orders(numbered(1, 2)))
+    assert [name for name, _ in api.sent] == ["OrdersImport", "OrderLinesPage", "OrderImport", "OrderImport"]
+
+
+def test_an_unreadable_order_of_a_batch_spoils_no_other() -> None:
+    api = FakeApi(batch(order_payload(totalPriceSet=None), order_payload()))
+
+    bad, good = (order for _, order in ShopifyOrders(api).orders(numbered(1, 2)))
+
+    assert isinstance(bad, Rejected)
+    assert not isinstance(good, Exception)
+
+
+def test_fields_denied_in_a_batch_are_noted_on_its_orders() -> None:
+    class Denying(FakeApi):
+        def execute(self, *arguments: Any, **options: Any) -> Data:
+            return Data(super().execute(*arguments, **options).values, ("nodes.customer",))
+
+    (_, order), _ = ShopifyOrders(Denying(batch(order_payload(customer=None), order_payload()))).orders(numbered(1, 2))
+
+    assert getattr(order, "unavailable", ()) == ("customer",)
