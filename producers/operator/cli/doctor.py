@@ -185,8 +185,8 @@ def check_dead_letters(facts: Facts) -> Iterator[Finding]:
         yield Finding(Level.WARNING, "dead letters", text)
     if facts.unrouted:
         text = (
-            f"{facts.unrouted} unrouted: `backroom dead-letters list --reason unrouted` shows whose routing key names no "
-            "category; tell the sender, and replay them"
+            f"{facts.unrouted} unrouted: `backroom dead-letters list --reason unrouted` shows whose routing key names "
+            "no category; tell the sender, and replay them"
         )
         yield Finding(Level.WARNING, "routing", text)
     if facts.parked_versions:
