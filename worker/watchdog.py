@@ -11,6 +11,7 @@ what it might still write fails at the fence.
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from worker.logs import logger
 
 EXIT_CODE: Final = 70
 PERIOD_SECONDS: Final = 5.0
+FROZEN_SECONDS: Final = 20.0
+"""When a look comes so late, the whole process stood still, as on a paused machine: no loop of it hangs."""
 LAST_WORDS_SECONDS: Final = 2.0
 """How long the process tries to say why it ends; the thread that hangs may hold the log."""
 
@@ -136,12 +139,14 @@ class Watchdog:
         *,
         slice_limit_seconds: float,
         period_seconds: float = PERIOD_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
         leave: Callable[[int], None] = os._exit,
     ) -> None:
         """`leave` ends the process with an exit code, whatever its other threads do."""
         self._look = look
         self._slice_limit_seconds = slice_limit_seconds
         self._period_seconds = period_seconds
+        self._monotonic = monotonic
         self._leave = leave
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -159,7 +164,12 @@ class Watchdog:
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
+        looked_at = self._monotonic()
         while not self._stop.wait(self._period_seconds):
+            late, looked_at = self._monotonic() - looked_at - self._period_seconds, self._monotonic()
+            if late > FROZEN_SECONDS:
+                _LOG.warning("process_was_frozen", seconds=round(late))  # every loop was: give them a round
+                continue
             try:
                 found = findings(self._look(), self._slice_limit_seconds)
             except Exception:  # it must go on looking

@@ -97,6 +97,26 @@ def test_a_look_that_fails_does_not_end_the_watch() -> None:
     assert ends == [70]
 
 
+def test_a_process_that_was_frozen_gets_a_round_before_it_is_judged() -> None:
+    ends: list[int] = []
+    clock = iter([0.0, 300.0, 300.0, 300.0, 300.0, *[300.0] * 1000])
+    states = iter((state(workers=2), state(workers=1)))
+    watchdog = Watchdog(
+        lambda: next(states),
+        slice_limit_seconds=LIMIT,
+        period_seconds=0.01,
+        monotonic=lambda: next(clock),
+        leave=ends.append,
+    )
+
+    with capture_logs() as lines:
+        watchdog.start()
+        until(lambda: ends, 5, "the end")
+
+    assert [line["event"] for line in lines] == ["process_was_frozen", "watchdog"]
+    assert "2 of 4" in lines[1]["detail"]
+
+
 def test_a_stopped_watchdog_lets_threads_end() -> None:
     ends: list[int] = []
     looked = threading.Event()
