@@ -3,11 +3,13 @@
 The body is a hint, read for one id; nothing else of it leaves this module.
 """
 
-import json
+import codecs
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from pydantic_core import from_json
 
 from schemas.catalogue import ReportName
 from worker.errors import Rejected
@@ -65,8 +67,8 @@ def work_for(topic: str, body: bytes) -> Work:
 
 def _read(body: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        document = from_json(body.removeprefix(codecs.BOM_UTF8), allow_inf_nan=False)
+    except ValueError as error:
         raise Rejected("not_json", f"the body is not JSON ({type(error).__name__})") from None
     if not isinstance(document, dict):
         raise Rejected("not_json", f"the body is not a JSON object but {type(document).__name__}")
