@@ -474,3 +474,22 @@ def test_a_foreign_request_gets_its_trace_from_the_header_or_a_new_one(database:
     first, second = kit.rows(database.url, "SELECT traceparent FROM backroom.job ORDER BY id")
     assert first["traceparent"] == TRACEPARENT
     assert trace.parse(second["traceparent"]) is not None
+
+
+def test_a_worker_told_to_stop_while_a_slice_runs_begins_no_other(database: Database) -> None:
+    ran: list[int] = []
+
+    def stop_meanwhile(run: Run) -> Outcome:
+        ran.append(run.job.id)
+        workshop.runtime.draining.set()
+        return Completed()
+
+    workshop = Workshop(database, stop_meanwhile)
+    kit.admit(database, kit.a_request("e1", report="create_sales_orders"), workshop.runtime.worker)
+    workshop.deliver(kit.a_request("e2"))
+    workshop.deliver_published()
+
+    assert len(ran) == 1
+    assert sorted(jobs(database)) == ["queued", "succeeded"]
+    held = kit.rows(database.url, "SELECT pointer_at IS NOT NULL AS out FROM backroom.lane WHERE holder IS NULL")
+    assert [row["out"] for row in held] == [True], "somebody else is woken for the other job"

@@ -122,7 +122,7 @@ def up(
         f"webhooks on http://{loaded.webhooks_host}:{loaded.webhooks_port}/webhooks/shopify; Ctrl-C ends everything"
     )
     on_terminal = sys.stdout.isatty()
-    children = plan(loaded, workers, _environment(os.environ, on_terminal, loaded.embedded))
+    children = plan(loaded, workers, _environment(os.environ, on_terminal))
     raise typer.Exit(
         supervisor.supervise(
             children,
@@ -135,6 +135,8 @@ def up(
 
 def plan(loaded: Settings, workers: int, environment: Mapping[str, str]) -> tuple[Child, ...]:
     """The processes of `backroom up`. Of several workers only the first has the health port: it is one port."""
+    if loaded.embedded:
+        environment = {**environment, _EMBEDDED: "1"}
     threads = ("--threads", str(loaded.worker_threads))
     found: list[Child] = []
     for number in range(1, workers + 1):
@@ -152,10 +154,9 @@ def _child(name: str, environment: Mapping[str, str], *arguments: str) -> Child:
     return Child(name, (sys.executable, "-P", "-m", "producers.operator.cli", *arguments), environment)
 
 
-def _environment(ours: Mapping[str, str], on_terminal: bool, embedded: bool) -> dict[str, str]:
+def _environment(ours: Mapping[str, str], on_terminal: bool) -> dict[str, str]:
     """On a terminal people read along: the processes write to our pipe and cannot see it."""
-    made = {"BACKROOM_LOG_FORMAT": "console", **ours} if on_terminal else dict(ours)
-    return made | {_EMBEDDED: "1"} if embedded else made
+    return {"BACKROOM_LOG_FORMAT": "console", **ours} if on_terminal else dict(ours)
 
 
 def _settings(embedded: bool, **given: object) -> Settings:
