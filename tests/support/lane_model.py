@@ -158,7 +158,7 @@ class Model:
             target.entities |= asked.entities
             self.inbox[asked.key] = (asked.content, target.id)
             return Verdict.MERGED, target.id
-        assert new_id is not None
+        assert new_id is not None, "the ledger gave it to a job that is there already, the model makes a new one"
         self.jobs[new_id] = ModelJob(
             id=new_id,
             shop=asked.shop,

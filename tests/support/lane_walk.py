@@ -85,6 +85,10 @@ class PinnedDatabase(Database):
     def transaction(self) -> Iterator[Connection[DictRow]]:
         yield self.connection
 
+    @contextmanager
+    def statements(self) -> Iterator[Connection[DictRow]]:
+        yield self.connection
+
     def close(self) -> None:
         self.connection.close()
 
@@ -182,8 +186,8 @@ class Walk:
             (3, self._jump),
             (2, self._pause_or_resume),
             (2, self._cancel),
-            (1, self._foreground_request),
-            (2, self._foreground_turn),
+            (2, self._foreground_request),
+            (3, self._foreground_turn),
             (1, self._kill),
             (1, self._stand_still),
             (1, self._start_worker),
@@ -537,13 +541,13 @@ class Walk:
         self.ending = True
         for process in self.processes:
             process.beating = True
-        waited: dict[str, float] = {}
+        ready_since: dict[tuple[str, int], float] = {}
         for _ in range(400):
             if not self.messages and not self.model.unfinished():
                 break
             self._round(last)
             self._compare()
-            self._note_idle(waited)
+            self._note_idle(ready_since)
             self._move_clock(self._time_to_next())
             for process in self.processes:
                 self._beat(process)
@@ -571,14 +575,19 @@ class Walk:
             self.slices.append(RunningSlice(claim, worker))
         self._publish(admission.wakeups)
 
-    def _note_idle(self, waited: dict[str, float]) -> None:
-        """Lanes that stood ready at the end of a round, and since when; a claim starts the count anew."""
-        for shop, lane in self.model.lanes.items():
-            key = f"{shop} after token {lane.token}"
-            if self.model.wants_a_worker(shop) and shop not in self.slot_waits:
-                since = waited.setdefault(key, self.model.now[0])
-                if self.model.now[0] - since > IDLE_SECONDS:
-                    raise Disagreement(f"{shop} has stood idle for {self.model.now[0] - since:g} s of ledger time")
+    def _note_idle(self, ready_since: dict[tuple[str, int], float]) -> None:
+        """Lanes that stand ready at the end of a round, by their token, and since when."""
+        ready = {
+            (shop, lane.token)
+            for shop, lane in self.model.lanes.items()
+            if self.model.wants_a_worker(shop) and shop not in self.slot_waits
+        }
+        for gone in ready_since.keys() - ready:
+            del ready_since[gone]
+        for shop, token in ready:
+            idle = self.model.now[0] - ready_since.setdefault((shop, token), self.model.now[0])
+            if idle > IDLE_SECONDS:
+                raise Disagreement(f"{shop} has stood idle for {idle:g} s of ledger time")
 
     def _time_to_next(self) -> float:
         """Five seconds; a longer jump where nothing but a due time is waited for."""

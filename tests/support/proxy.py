@@ -7,6 +7,7 @@ everybody else's tests on it.
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
@@ -26,6 +27,9 @@ class Proxy:
         self.url = urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{port}"))
         self.accepted = 0
         """Connections made so far."""
+        self.refused = 0
+        """Connections that the server did not take."""
+        self._delay_seconds = 0.0
         self._lock = threading.Lock()
         self._lines: list[tuple[socket.socket, socket.socket]] = []
         self._flowing = threading.Event()
@@ -49,6 +53,10 @@ class Proxy:
     def release(self) -> None:
         """Forward again, first what was held."""
         self._flowing.set()
+
+    def slow(self, seconds: float) -> None:
+        """Let everything take so much longer in each direction; 0: as fast as it comes."""
+        self._delay_seconds = seconds
 
     def inject(self, frame: bytes) -> None:
         """Say something to every client in the server's name; only while the server is silent."""
@@ -74,6 +82,7 @@ class Proxy:
             try:
                 server = socket.create_connection(self._server)
             except OSError:
+                self.refused += 1
                 client.close()
                 continue
             with self._lock:
@@ -91,6 +100,8 @@ class Proxy:
                     data = source.recv(_CHUNK_BYTES)
                     if not data:
                         return
+                    if self._delay_seconds:
+                        time.sleep(self._delay_seconds)
                     other[source].sendall(data)
 
 

@@ -130,7 +130,7 @@ def _launch_epmd(state: RabbitmqState, binaries: RabbitmqBinaries) -> process.Id
     log.unlink(missing_ok=True)
     return process.start_detached(
         [str(binaries.epmd), "-port", str(state.epmd_port), "-address", ports.LOOPBACK],
-        environment=_environment(state),
+        environment=environment(state),
         directory=state.directory,
         log=log,
     )
@@ -155,7 +155,7 @@ def _launch_node(state: RabbitmqState, binaries: RabbitmqBinaries, log: Path) ->
     log.unlink(missing_ok=True)
     return process.start_detached(
         [str(binaries.scripts / "rabbitmq-server")],
-        environment=_environment(state),
+        environment=environment(state),
         directory=state.directory,
         log=log,
     )
@@ -183,7 +183,7 @@ def _write_settings(state: RabbitmqState) -> None:
     )
 
 
-def _environment(state: RabbitmqState) -> dict[str, str]:
+def environment(state: RabbitmqState) -> dict[str, str]:
     """Everything the node and its tool are told; nothing of the machine's own RabbitMQ is read."""
     directory = state.directory
     nothing = str(directory / "none")
