@@ -22,6 +22,8 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 HEALTHY_AFTER_SECONDS = 60.0
 GRACE_SECONDS = 30.0
+LAST_LINES_SECONDS = 1.0
+"""A grandchild may hold the pipe open for ever."""
 
 _KILLED_CODE = 1
 """The supervisor's exit code when a child did not leave within the grace."""
@@ -97,6 +99,7 @@ class _Keeper:
         self.start_at = 0.0  # monotonic; meaningful while there is no process
         self._width = width
         self._started_at = 0.0
+        self._reader: Thread | None = None
         self._pause: float | None = None
 
     def start(self, ended: "SimpleQueue[_Ended | _StopAsked]", lines: "_Lines | None", now: float) -> None:
@@ -115,7 +118,8 @@ class _Keeper:
         Thread(target=lambda: ended.put(_Ended(self, process.wait())), daemon=True).start()
         if lines is not None:
             # A thread of its own: a grandchild may hold the pipe open long after the child ended.
-            Thread(target=self._pass_on, args=(process, lines), daemon=True).start()
+            self._reader = Thread(target=self._pass_on, args=(process, lines), daemon=True)
+            self._reader.start()
 
     def ended(self, now: float) -> float:
         """Plan the next life; returns the pause before it in seconds."""
@@ -123,6 +127,11 @@ class _Keeper:
         self._pause = pause_before_restart(self._pause, now - self._started_at)
         self.start_at = now + self._pause
         return self._pause
+
+    def hear_out(self) -> None:
+        """Wait a moment until its last lines are passed on."""
+        if self._reader is not None:
+            self._reader.join(LAST_LINES_SECONDS)
 
     def _pass_on(self, process: "subprocess.Popen[str]", lines: "_Lines") -> None:
         if process.stdout is not None:
@@ -200,6 +209,7 @@ class _Supervisor:
                 match self._news.get(timeout=max(0.0, deadline - time.monotonic())):
                     case _Ended(keeper, _):
                         keeper.process = None
+                        keeper.hear_out()
                     case _StopAsked():
                         self._report("asked again: ending at once")
                         for keeper in self._running():
