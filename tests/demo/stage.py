@@ -113,7 +113,7 @@ def _place_with_rabbitmq(stack: ExitStack, screen: Screen, keep_services: bool) 
             runner.up(service_kit.ROOT, screen.say)
         services = stack.enter_context(service_kit.provide(os.environ))
     except NotAvailable as error:
-        screen.say(str(error))
+        screen.say(error.message)
         screen.say("It is played without RabbitMQ: PostgreSQL alone hands out the jobs (embedded).")
         return None
     database_url = stack.enter_context(service_kit.fresh_database(services.database_url))

@@ -1,6 +1,7 @@
 """The confirmed publisher and the client of other services, against a real RabbitMQ."""
 
 import itertools
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
@@ -270,3 +271,17 @@ def test_pointers_for_a_broker_that_is_away_are_given_up_after_the_deadline() ->
 
     assert confirmed == 0
     assert relay.lost == 1
+
+
+def test_nobody_waits_for_a_broker_that_is_known_to_be_away() -> None:
+    publisher = Publisher("amqp://127.0.0.1:1/", name="relay")
+    publisher.start()
+    relay = PointerRelay(publisher, deadline_seconds=0.5)
+    relay.send([("orders", Pointer(1, 1))])
+    begun = time.monotonic()
+
+    for number in range(100):
+        assert relay.send([("orders", Pointer(1, number))]) == 0
+
+    assert time.monotonic() - begun < 0.4
+    publisher.close()

@@ -202,3 +202,35 @@ def listening_addresses(wanted: set[int]) -> set[tuple[str, int]]:
             if status == _LISTENING and int(port, 16) in wanted:
                 found.add((address, int(port, 16)))
     return found
+
+
+def test_embedded_services_are_postgresql_alone_and_take_rabbitmq_in_later(tmp_path: Path) -> None:
+    def backroom(*arguments: str) -> str:
+        done = processes.run_backroom("services", *arguments, environment=dict(os.environ), directory=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    (tmp_path / "pyproject.toml").touch()
+    try:
+        backroom("up", "--embedded")
+        alone = state.load_embedded(tmp_path)
+        assert alone is not None
+        with psycopg.connect(alone.database_url) as database:
+            database.execute("CREATE TABLE kept AS SELECT 1 AS n")
+        (only,) = json.loads(backroom("status", "--json"))
+        assert (only["service"], only["health"]) == ("PostgreSQL", "running")
+
+        backroom("up")
+
+        both = known(tmp_path)
+        assert both.secret_key == alone.secret_key
+        with psycopg.connect(both.database_url) as database:
+            assert database.execute("SELECT n FROM kept").fetchone() == (1,)
+        pika.BlockingConnection(pika.URLParameters(both.amqp_url)).close()
+        refused = processes.run_backroom(
+            "services", "up", "--embedded", environment=dict(os.environ), directory=tmp_path
+        )
+        assert refused.returncode == 3
+        assert "backroom up --embedded" in refused.stderr
+    finally:
+        backroom("down", "--delete-data")

@@ -67,6 +67,7 @@ class LedgerFeed:
 
     def start(self) -> None:
         """Begin to look, once the engine consumes."""
+        self.wake()
         self.thread.start()
 
     def wake(self) -> None:

@@ -310,14 +310,14 @@ def take_pointers(database: Database, categories: Sequence[str], count: int) -> 
 
     One that is neither handled nor returned becomes a new pointer by `repair`.
     """
-    with database.transaction() as connection:
+    with database.statements() as connection:
         found = connection.execute(SQL("ledger")["take_pointers"], {"categories": list(categories), "count": count})
         return tuple(_wakeup(row) for row in found)
 
 
 def return_pointers(database: Database, pointers: Sequence[Pointer]) -> None:
     """Let others have pointers that were taken and not begun."""
-    with database.transaction() as connection:
+    with database.statements() as connection:
         connection.execute(
             SQL("ledger")["return_pointers"],
             {"lanes": [each.lane_id for each in pointers], "numbers": [each.number for each in pointers]},
@@ -462,6 +462,11 @@ def sweep(database: Database, silent_seconds: float) -> tuple[Wakeup, ...]:
     for lane in lanes:
         wakeups += _wakeups(database, "sweep", {"lane_id": lane["lane_id"], "silent_seconds": silent_seconds})
     return tuple(wakeups)
+
+
+def sweep_lane(database: Database, lane_id: int, silent_seconds: float) -> tuple[Wakeup, ...]:
+    """T7 for one lane, for a foreground process that no worker may be beside."""
+    return tuple(_wakeups(database, "sweep", {"lane_id": lane_id, "silent_seconds": silent_seconds}))
 
 
 def forget_old(database: Database, *, inbox_days: float, api_log_days: int) -> None:

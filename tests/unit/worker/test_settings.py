@@ -92,3 +92,28 @@ def test_several_keys_are_separated_by_commas_and_nothing_secret_is_shown(tmp_pa
 
     assert [key.get_secret_value() for key in found.secret_key] == ["new", "old"]
     assert not any(secret in repr(found) for secret in ("pw-1", "pw-2", "new", "old"))
+
+
+def test_an_embedded_installation_needs_no_broker(tmp_path: Path) -> None:
+    given = {"BACKROOM_DATABASE_URL": URLS["BACKROOM_DATABASE_URL"], "BACKROOM_EMBEDDED": "1"}
+
+    found = settings.load(tmp_path, given)
+
+    assert (found.embedded, found.broker_url) == (True, None)
+    assert settings.load(tmp_path, URLS | {"BACKROOM_EMBEDDED": "1"}).broker_url is None
+    assert settings.load(tmp_path, URLS).broker_url == URLS["BACKROOM_AMQP_URL"]
+
+
+def test_without_embedded_the_broker_is_demanded(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="BACKROOM_AMQP_URL is not set"):
+        settings.load(tmp_path, {"BACKROOM_DATABASE_URL": URLS["BACKROOM_DATABASE_URL"]})
+
+
+def test_private_services_without_rabbitmq_make_it_embedded(tmp_path: Path) -> None:
+    (tmp_path / ".backroom").mkdir()
+    content = {"database_url": "postgresql://a@b/c", "amqp_url": None, "secret_key": "k1", "state": "up"}
+    (tmp_path / ".backroom" / "services.json").write_text(json.dumps(content))
+
+    found = settings.load(tmp_path, {})
+
+    assert (found.embedded, found.broker_url) == (True, None)

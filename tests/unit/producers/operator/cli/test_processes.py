@@ -21,3 +21,9 @@ def test_of_several_workers_only_the_first_has_the_health_port() -> None:
     assert (first.name, second.name) == ("worker-1", "worker-2")
     assert "--health-port" not in first.argv
     assert second.argv[-2:] == ("--health-port", "0")
+
+
+def test_the_processes_of_an_embedded_installation_are_told_so() -> None:
+    embedded = Settings(database_url="postgresql://db/x", embedded=True)
+
+    assert all(child.environment == {"A": "b", "BACKROOM_EMBEDDED": "1"} for child in plan(embedded, 2, {"A": "b"}))

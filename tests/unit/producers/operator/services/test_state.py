@@ -7,7 +7,7 @@ from pathlib import Path
 
 from producers.operator.services import postgres, rabbitmq, state
 from producers.operator.services.process import Identity
-from producers.operator.services.state import Means, ServicesState
+from producers.operator.services.state import EmbeddedState, Means, ServicesState
 
 
 def test_what_was_saved_is_what_is_loaded(tmp_path: Path) -> None:
@@ -52,6 +52,21 @@ def test_the_root_is_the_nearest_folder_with_services_before_one_with_a_project(
 
     state.save(tmp_path, example(tmp_path), up=True)
     assert state.find_root(inner) == tmp_path
+
+
+def test_services_without_rabbitmq_are_kept_apart_from_those_with(tmp_path: Path) -> None:
+    full = example(tmp_path)
+    alone = EmbeddedState("key", full.postgres)
+
+    state.save(tmp_path, alone, up=True)
+
+    assert state.load_embedded(tmp_path) == alone
+    assert state.load(tmp_path) is None
+    document = json.loads((tmp_path / ".backroom" / "services.json").read_text())
+    assert (document["database_url"], document["amqp_url"]) == (full.postgres.url, None)
+
+    state.save(tmp_path, full, up=True)
+    assert state.load_embedded(tmp_path) is None
 
 
 def example(root: Path) -> ServicesState:
