@@ -94,7 +94,7 @@ def test_a_killed_workers_job_is_taken_over_by_another(house: Installation) -> N
 @pytest.mark.slow
 def test_a_stopped_worker_gives_its_job_back_and_no_attempt_is_charged(house: Installation) -> None:
     house.simulator.place_orders(SHOP, 30, seed=7)
-    house.simulator.add_fault("latency", {"seconds": 0.5, "operation": "OrderImport", "count": 1000})
+    house.simulator.add_fault("latency", {"seconds": 1.0, "operation": "OrdersImport", "count": 1000})
     with house.worker("first") as first:
         run_backroom("sync", "sync_orders", "--shop", SHOP, environment=house.environment)
         wait.until(lambda: house.sales_documents(), 30, "the first sales order")

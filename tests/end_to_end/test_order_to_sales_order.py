@@ -72,6 +72,17 @@ def test_a_report_runs_in_the_foreground_without_any_worker(house: Installation)
     assert list(house.sales_documents()) == [order["name"]]
 
 
+def test_a_foreground_job_that_waits_for_the_shop_needs_no_worker_to_go_on(house: Installation) -> None:
+    ids = house.simulator.place_orders(SHOP, 50)
+    command = ("sync", "30104", "--shop", SHOP, "--foreground", "--set", f"order_ids={','.join(ids)}")
+
+    done = run_backroom(*command, environment=house.environment)
+
+    assert done.returncode == 0, done.stderr
+    assert house.sales_documents() == {name: [total] for name, total in house.orders().items()}
+    assert len(house.simulator.bulk_operations(SHOP)) == 1
+
+
 def test_a_shop_without_background_syncs_runs_what_people_start_in_the_foreground(house: Installation) -> None:
     run_backroom("shops", "set", SHOP, "allow_background_syncs=false", environment=house.environment)
     order = house.simulator.place_order(

@@ -466,7 +466,7 @@ def sweep(database: Database, silent_seconds: float) -> tuple[Wakeup, ...]:
 
 def sweep_lane(database: Database, lane_id: int, silent_seconds: float) -> tuple[Wakeup, ...]:
     """T7 for one lane, for a foreground process that no worker may be beside."""
-    return tuple(_wakeups(database, "sweep", {"lane_id": lane_id, "silent_seconds": silent_seconds}))
+    return _wakeups(database, "sweep", {"lane_id": lane_id, "silent_seconds": silent_seconds})
 
 
 def forget_old(database: Database, *, inbox_days: float, api_log_days: int) -> None:

@@ -67,6 +67,9 @@ def run(request: ForegroundRequest, runtime: Runtime, watcher: Watcher) -> tuple
     try:
         while not (progress := _progress(job_id, runtime)).state.final:
             watcher.progress(progress)
+            if progress.state in (JobState.SCHEDULED, JobState.RETRYING):
+                # It waits for its moment, and perhaps no worker is here to wake it then.
+                runtime.publish(ledger.sweep_lane(runtime.database, lane_id, silent_seconds=0.0))
             turn = ledger.foreground_turn(runtime.database, lane_id)
             if turn.free:
                 claim, wakeups = ledger.claim_foreground(runtime.database, lane_id, runtime.worker)

@@ -67,7 +67,11 @@ class BulkReading:
             return
         with self._run.read() as connection:
             lines = archive.lines_of(connection, self._loaded, ids)
-        found = self._bulk.orders(BulkLine(*line) for line in lines)
+        try:
+            found = self._bulk.orders(BulkLine(*line) for line in lines)
+        except (LookupError, ValueError) as error:
+            _LOG.error("bulk_result_unreadable", operation=self._loaded, exc_info=error)
+            found = {}
         others = self._orders.orders([gid for gid in ids if gid not in found])
         for gid in ids:
             yield (gid, found[gid]) if gid in found else next(others)
