@@ -65,6 +65,11 @@ format: setup ## Bring the code into the common format
 unit: setup ## Run the tests that need no services
 	@$(BIN)/python -m pytest tests/unit
 
+.PHONY: faults
+faults: setup ## Hurt real processes and services for long: make faults [SECONDS=1800] [SEEDS=20000] [SEED=7]
+	@BACKROOM_FAULT_SECONDS=$(or $(SECONDS),1800) BACKROOM_SEEDS=$(or $(SEEDS),20000) BACKROOM_RACE_SECONDS=120 \
+		$(if $(SEED),BACKROOM_SEED=$(SEED)) $(BIN)/python -m pytest -m faults tests/faults tests/integration
+
 .PHONY: schema
 schema: setup ## Refresh Shopify's official schema from its npm package
 	@$(BIN)/python -m tests.support.refresh_schema

@@ -5,17 +5,10 @@ import pytest
 from schemas.job import Priority
 from tests.faults.lab import Lab
 from tests.faults.trial_worker import a_trial, plan
+from tests.faults.verdict import TWO_HOLDERS
 from tests.support import wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
-
-TWO_HOLDERS = """
-    SELECT a.job_id, a.token, b.job_id AS other, b.token AS other_token
-      FROM backroom.job_attempt a JOIN backroom.job ja ON ja.id = a.job_id
-      JOIN backroom.job_attempt b ON (b.job_id, b.token) > (a.job_id, a.token)
-      JOIN backroom.job jb ON jb.id = b.job_id AND jb.lane_id = ja.lane_id
-     WHERE a.started_at < coalesce(b.finished_at, 'infinity') AND b.started_at < coalesce(a.finished_at, 'infinity')"""
-"""Slices of one lane that overlap."""
 
 
 def test_what_waits_runs_by_priority_then_first_come_one_at_a_time(lab: Lab) -> None:

@@ -17,6 +17,7 @@ PROCESSES = 2
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.timeout(0.5 * SEEDS + 120)
 def test_whatever_happens_in_whatever_order_the_ledger_does_what_the_model_says(
     services: Services, migrated_template: str, capsys: pytest.CaptureFixture[str]

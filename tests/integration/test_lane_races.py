@@ -24,6 +24,8 @@ SHOPS = tuple(f"shop-{n}" for n in range(60))
 
 
 @pytest.mark.slow
+@pytest.mark.faults
+@pytest.mark.timeout(SECONDS + 120)
 def test_threads_racing_for_few_lanes_break_no_invariant_and_never_deadlock(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
