@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.simulator.orders import LineRequest
 from tests.simulator.server import Simulator
 from tests.support import wait
+from tests.support.fakes import FakeRun
 from worker.clock import SystemClock
 from worker.database import api_log, shops
 from worker.database.api_budget import ApiBudget
@@ -26,6 +27,8 @@ from worker.database.secrets import SecretBox
 from worker.errors import NeedsAttention, RetryLater
 from worker.model.ids import Gid
 from worker.model.shop import Shop
+from worker.report import Completed, Snoozed
+from worker.reports import sync_orders
 from worker.shopify import connection as shop_connection
 from worker.shopify.bulk import BulkOrders, BulkState, BulkStatus, Refused
 from worker.shopify.client import ShopApi, ShopifyClient, http_client
@@ -429,3 +432,53 @@ def test_a_download_that_breaks_off_is_noticed(bench: Bench) -> None:
 
     with pytest.raises(RetryLater, match="broke off"), in_bulk.lines(status.url or "") as lines:
         list(lines)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "batches"),
+    [
+        pytest.param({}, 0, id="none"),
+        pytest.param({"refuse": "OPERATION_IN_PROGRESS"}, 5, id="refused"),
+        pytest.param({"outcome": "FAILED"}, 5, id="failed"),
+        pytest.param({"cut_after_bytes": 50_000}, 0, id="broken off"),
+    ],
+)
+def test_a_report_imports_sixty_orders_whatever_happens_to_the_bulk_operation(
+    bench: Bench, trouble: dict[str, object], batches: int
+) -> None:
+    bench.simulator.set_bucket(CODE, 20_000, 1000)
+    ids = bench.simulator.place_orders(CODE, 60)
+    orders = ShopifyOrders(bench.api())
+    list(orders.orders([Gid(gid) for gid in ids[:2]]))  # the first answer tells how large the bucket is
+    bench.simulator.clear_records()
+    bench.simulator.set_bulk(CODE, {"seconds": 0.0, **trouble})
+    run = FakeRun(bench.database, shop=bench.shop, entities=ids)
+
+    def a_slice() -> bool:
+        with suppress(RetryLater):
+            return sync_orders.run(run, orders, None) == Completed()
+        return False
+
+    wait.until(a_slice, 20, "the job's end")
+
+    asked = bench.simulator.counters()["operations"]
+    assert run.counters.created == 60
+    assert (asked["BulkStart"], asked.get("OrdersImport", 0)) == (1, batches)
+
+
+def test_a_result_that_the_shop_lost_is_collected_again(bench: Bench) -> None:
+    ids = bench.simulator.place_orders(CODE, 50)
+    bench.simulator.set_bulk(CODE, {"seconds": 0.0})
+    orders = ShopifyOrders(bench.api())
+    run = FakeRun(bench.database, shop=bench.shop, entities=ids)
+    first = sync_orders.run(run, orders, None)
+    assert isinstance(orders.in_bulk.start([Gid(ids[0])]), BulkStatus)  # has the first one end
+    bench.simulator.expire_bulk_results(CODE)
+
+    second = sync_orders.run(run, orders, None)
+    third = sync_orders.run(run, orders, None)
+
+    assert isinstance(first, Snoozed)
+    assert isinstance(second, Snoozed)
+    assert third == Completed()
+    assert run.counters.created == 50
