@@ -4,6 +4,7 @@
 the command line a runtime of its own for a job that runs while its user waits.
 """
 
+import gc
 import os
 import socket
 import threading
@@ -92,6 +93,7 @@ def serve(settings: Settings, *, reports: Mapping[ReportName, ReportFunction] | 
         upkeep = Upkeep(runtime, heartbeat, _upkeep_times(settings), pointers_from_rows=from_rows)
         listener = Listener(settings.database_url, database.application_name, runtime.nudge.set)
         stopping.listen()
+        gc.freeze()  # what lives as long as the process is not looked through again and again
         engine.start()
         supplied.feed.start()
         upkeep.start()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator
 
@@ -100,6 +101,7 @@ def serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nobody asks who the caller is: the signature says it
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
@@ -109,6 +111,7 @@ def serve(settings: Settings) -> None:
     signal.signal(signal.SIGINT, lambda *_: None)
     if publisher is not None:
         publisher.start()
+    gc.freeze()  # what lives as long as the process is not looked through again and again
     try:
         server.run()
     finally:

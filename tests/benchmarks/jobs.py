@@ -36,7 +36,7 @@ def measure(place: Place) -> Findings:
     """Jobs per second from the first tenth to the last, all published before."""
     ours = place.scaled(10_000, 2_000)
     procrastinate = place.scaled(5_000, 1_000)
-    broker_only = place.scaled(20_000, 4_000)
+    broker_only = place.scaled(12_000, 4_000)
     best = _best_procrastinate(place)
     found = alternate(
         place.rounds,
