@@ -1,4 +1,4 @@
-"""What a crash of a worker costs: time, never a job and never an effect twice (broker spec 7, rows 9–11 and 13).
+"""What a crash of a worker costs: time, never a job and never an effect twice (broker spec 7, rows 9–11, 13 and 22).
 
 Minutes are scaled to seconds, see `lab.SCALE`.
 """
@@ -112,6 +112,31 @@ def test_a_pointer_that_was_never_published_is_replaced_in_time(lab: Lab) -> Non
     assert lab.effects() == [("due", 0)]
     print(f"started {seconds:.1f} s after the only process that knew was gone ({SCALE})")
     assert seconds < REPAIRED_SECONDS
+
+
+def test_a_job_that_a_stopping_worker_leaves_goes_on_at_once_with_its_next_step(lab: Lab) -> None:
+    """Row 22: SIGTERM in the middle; the cursor is saved, the lane is free at once, no attempt is charged."""
+    plan(lab.database_url, "long", steps=12, step_seconds=0.3)
+    with lab.worker("first") as first, lab.worker("second") as second:
+        lab.publish([a_trial("e1", "long", shop="north")])
+        wait.until(lambda: len(lab.effects()) >= 3, 20, "three steps")
+        stopping = first if _pid_of_holder(lab) == first.process.pid else second
+        assert stopping.process.end() == 0
+        lab.await_end(1, 30)
+
+    assert lab.effects() == [("long", step) for step in range(12)]
+    (job,) = lab.rows("SELECT state::text, attempt, crash_count FROM backroom.job")
+    assert job == {"state": "succeeded", "attempt": 0, "crash_count": 0}
+    left, taken = lab.rows("SELECT started_at, finished_at, outcome FROM backroom.job_attempt ORDER BY token")
+    assert left["outcome"] == "requeue"
+    seconds = (_moment(taken["started_at"]) - _moment(left["finished_at"])).total_seconds()
+    print(f"the next worker went on {seconds:.2f} s later")
+    assert seconds < 2
+
+
+def _moment(value: object) -> datetime:
+    assert isinstance(value, datetime)
+    return value
 
 
 def _pid_of_holder(lab: Lab) -> int | None:

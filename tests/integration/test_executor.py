@@ -22,6 +22,7 @@ from worker.clock import SystemClock
 from worker.database import ledger
 from worker.database.ledger import Wakeup
 from worker.database.pool import Database
+from worker.database.requests import store_pending
 from worker.errors import Bug, NeedsAttention, RetryLater, Scope, Throttled, Unreachable
 from worker.jobs.backoff import RetryPolicy
 from worker.jobs.executor import Runtime, handle
@@ -353,6 +354,27 @@ def test_upkeep_gives_back_a_lane_whose_settle_never_got_through(database: Datab
 
     assert len(runs) == 2
     assert jobs(database) == ["succeeded"]
+
+
+def test_requests_that_wait_by_the_thousand_keep_upkeep_from_nothing_else(database: Database) -> None:
+    lost = kit.register(database)
+    kit.claimed(kit.admit(database, kit.a_request("held"), lost, may_claim=True))
+    kit.move_clock(database.url, timedelta(seconds=61))
+    with database.transaction() as connection:
+        for n in range(3):
+            request = kit.a_request(f"p{n}")
+            store_pending(
+                connection, source=request.source, id=request.id, body=encode_request(request), origin="webhook"
+            )
+    workshop = Workshop(database, succeed)
+    times = UpkeepTimes(sweep_seconds=0, reap_seconds=0)
+    heartbeat = Heartbeat(database.url, workshop.runtime.worker, SystemClock(), lease_seconds=60, beat_seconds=15)
+
+    Upkeep(workshop.runtime, heartbeat, times).round()
+
+    assert len(kit.rows(database.url, "SELECT FROM backroom.pending_request")) == 2
+    assert kit.rows(database.url, "SELECT FROM backroom.job_event WHERE why = 'worker lost'") != []
+    assert workshop.runtime.nudge.is_set()
 
 
 def test_upkeep_tries_a_paused_shop_again_after_a_minute(database: Database) -> None:

@@ -129,11 +129,17 @@ class Upkeep:
         runtime.publish(ledger.sweep(runtime.database, self._times.silent_lease_seconds))
 
     def _relay(self) -> None:
+        """For no longer than a round may take: after an outage thousands may wait, and the dead must be reaped too."""
+        runtime = self._runtime
+        began = runtime.clock.monotonic()
         more = True
         while more and not self._stop.is_set():
-            more, wakeups = ledger.relay_one(self._runtime.database, self._runtime.versions)
-            self._runtime.publish(wakeups)
+            more, wakeups = ledger.relay_one(runtime.database, runtime.versions)
+            runtime.publish(wakeups)
             self._moved()
+            if more and runtime.clock.monotonic() - began >= self._times.sweep_seconds:
+                runtime.nudge.set()  # go on at once, after the other chores
+                return
 
     def _reap(self) -> None:
         runtime = self._runtime
