@@ -3,6 +3,7 @@
 Functions take an open connection and leave committing to its owner.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,9 +99,7 @@ def add_lines(
         {
             "operation_id": operation_id,
             "loaded": loaded,
-            "ids": [line[0] for line in lines],
-            "parent_ids": [line[1] for line in lines],
-            "bodies": [line[2] for line in lines],
+            "lines": json.dumps([{"id": line[0], "parent_id": line[1], "body": line[2]} for line in lines]),
         },
     )
 

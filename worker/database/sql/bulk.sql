@@ -31,14 +31,16 @@ RETURNING *;
 UPDATE backroom.bulk_operation SET status = 'given_up', why = :why WHERE id = :id;
 
 -- name: add_lines!
--- The next lines of the result.
+-- The next lines of the result, as one JSON document.
 WITH lines AS (
     INSERT INTO backroom.bulk_line (operation_id, line_no, id, parent_id, body)
     SELECT :operation_id, :loaded::bigint + place, id, parent_id, body
-    FROM unnest(:ids::text[], :parent_ids::text[], :bodies::text[]) WITH ORDINALITY
+    FROM ROWS FROM (jsonb_to_recordset(:lines::jsonb) AS (id text, parent_id text, body text)) WITH ORDINALITY
         AS line (id, parent_id, body, place)
+    RETURNING line_no
 )
-UPDATE backroom.bulk_operation SET lines_loaded = :loaded::bigint + cardinality(:ids::text[]) WHERE id = :operation_id;
+UPDATE backroom.bulk_operation SET lines_loaded = :loaded::bigint + (SELECT count(*) FROM lines)
+WHERE id = :operation_id;
 
 -- name: note_loaded!
 UPDATE backroom.bulk_operation SET status = 'loaded' WHERE id = :id;
