@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -12,9 +13,11 @@ from tests.support.lane_races import (
     OUT_OF_RANK,
     WRITTEN_BY_AN_OLD_TOKEN,
     Races,
+    ask_for,
     come_to_an_end,
     prepare,
 )
+from worker.database import ledger
 from worker.database.pool import Database
 
 THREADS = 8
@@ -54,6 +57,58 @@ def test_threads_racing_for_few_lanes_break_no_invariant_and_never_deadlock(
             f"\n{sum(races.done.values())} transactions by {THREADS} threads in {SECONDS:g} s, seed {seed}: "
             f"{snapshots['taken']} snapshots without a broken invariant, 0 deadlocks; {dict(races.done)}"
         )
+
+
+def test_two_shops_paused_at_once_meet_the_limits_of_categories_in_one_order(database_url: str) -> None:
+    """The lanes of one shop lie in the other order of categories than those of the other; a third session has both
+    wait, so that each would hold what the other needs."""
+    prepare(database_url, ("a", "b"))
+    with Database(database_url, application_name="races", max_connections=4) as database:
+        for category, shop in (("orders", "a"), ("stock", "a"), ("stock", "b"), ("orders", "b")):
+            ask_for(database, category, shop, f"{shop} {category}")
+
+        def pause(shop: str) -> None:
+            ledger.pause(database, kind="shop", name=shop, cause="x", who="race", probe_seconds=None)
+
+        with ThreadPoolExecutor(2) as pool, psycopg.connect(database_url) as holder:
+            holder.execute("SELECT FROM backroom.category WHERE name = 'stock' FOR NO KEY UPDATE")
+            second = pool.submit(pause, "b")
+            wait.until(lambda: _waiting(database_url) == 1, 10, "one to wait")
+            first = pool.submit(pause, "a")
+            wait.until(lambda: _waiting(database_url) == 2, 10, "both to wait")
+            holder.commit()
+            first.result(20)
+            second.result(20)
+    assert kit.broken_invariants(database_url) == {}
+
+
+def test_a_lane_made_while_its_shop_is_being_paused_is_paused(database_url: str) -> None:
+    """Neither sees what the other has not committed: they must exclude each other."""
+    kit.add_shop(database_url)
+    pause = {"kind": "shop", "name": "my-shop", "cause": "x", "who": "race", "probe_seconds": None}
+    with (
+        Database(database_url, application_name="races", max_connections=4) as database,
+        ThreadPoolExecutor(1) as pool,
+        database.transaction() as pausing,
+    ):
+        pausing.execute(ledger.SQL("ledger")["pause"], pause)
+        asked = pool.submit(ask_for, database, "orders", "my-shop", "first")
+        wait.until(lambda: _waiting(database_url) == 1 or asked.done(), 10, "the request to wait")
+        pausing.commit()
+        asked.result(20)
+    (lane,) = kit.rows(database_url, "SELECT paused FROM backroom.lane")
+    assert lane["paused"]
+    assert kit.broken_invariants(database_url) == {}
+
+
+def _waiting(url: str) -> int:
+    """Sessions of this database that wait for a lock."""
+    return len(
+        kit.rows(
+            url,
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+    )
 
 
 def _free_slots_while_lanes_wait(url: str) -> list[dict[str, object]]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -125,17 +126,10 @@ class Runner:
             admission = kit.admit(self._database, request, self._worker, may_claim=self._chance.random() < 0.6)
             self._goes_on(admission.claim, admission.wakeups)
             return
-        # A category that has no report yet: two limits at once are the harder case for the order of locks.
-        arguments = {
-            "source": "/races", "id": key, "hash": "same", "shop": shop, "report": "sync_orders", "category": "stock",
-            "parameters": Jsonb({}), "merge_key": self._chance.choice((None, f"{shop} all")), "entities": ["x"],
-            "level": self._chance.randint(0, 2), "not_before": None, "expires_at": None, "dry_run": False,
-            "traceparent": None, "replay_of": None, "worker": None, "may_claim": False,
-        }  # fmt: skip
-        with self._database.transaction() as connection:
-            row = connection.execute(ledger.SQL("ledger")["admit"], arguments).fetchone()
-        assert row is not None
-        self._goes_on(None, ledger._one_wakeup(row))
+        # Two limits at once are the harder case for the order of locks.
+        key_of_merge = self._chance.choice((None, f"{shop} all"))
+        level = self._chance.randint(0, 2)
+        self._goes_on(None, ask_for(self._database, "stock", shop, key, level=level, merge_key=key_of_merge))
 
     def _wake(self) -> None:
         with self._races.lock:
@@ -252,6 +246,35 @@ class Runner:
             with self._database.transaction() as connection:
                 ledger.renew_worker(connection, self._worker, LEASE_SECONDS)
             self._renewed = time.monotonic()
+
+
+def ask_for(
+    database: Database, category: str, shop: str, id: str, *, level: int = 1, merge_key: str | None = None
+) -> tuple[Wakeup, ...]:
+    """A request in a category of its own, also one that has no report yet."""
+    arguments: dict[str, Any] = {
+        "source": "/races",
+        "id": id,
+        "hash": "same",
+        "shop": shop,
+        "report": "sync_orders",
+        "category": category,
+        "parameters": Jsonb({}),
+        "merge_key": merge_key,
+        "entities": ["x"],
+        "level": level,
+        "not_before": None,
+        "expires_at": None,
+        "dry_run": False,
+        "traceparent": None,
+        "replay_of": None,
+        "worker": None,
+        "may_claim": False,
+    }
+    with database.transaction() as connection:
+        row = connection.execute(ledger.SQL("ledger")["admit"], arguments).fetchone()
+    assert row is not None
+    return ledger._one_wakeup(row)
 
 
 def prepare(url: str, shops: tuple[str, ...]) -> None:
