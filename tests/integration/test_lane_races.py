@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import psycopg
 import pytest
@@ -59,26 +60,30 @@ def test_threads_racing_for_few_lanes_break_no_invariant_and_never_deadlock(
         )
 
 
-def test_two_shops_paused_at_once_meet_the_limits_of_categories_in_one_order(database_url: str) -> None:
-    """The lanes of one shop lie in the other order of categories than those of the other; a third session has both
-    wait, so that each would hold what the other needs."""
+def test_a_repair_and_a_pause_meet_the_limits_of_categories_in_one_order(database_url: str) -> None:
+    """Both give slots of two categories back, each in the order of its lanes; a third session has both wait, so that
+    each would hold what the other needs."""
     prepare(database_url, ("a", "b"))
     with Database(database_url, application_name="races", max_connections=4) as database:
         for category, shop in (("orders", "a"), ("stock", "a"), ("stock", "b"), ("orders", "b")):
             ask_for(database, category, shop, f"{shop} {category}")
-
-        def pause(shop: str) -> None:
-            ledger.pause(database, kind="shop", name=shop, cause="x", who="race", probe_seconds=None)
+        with psycopg.connect(database_url) as connection:
+            connection.execute("UPDATE backroom.job SET expires_at = backroom.now() WHERE shop = 'b'")
+            connection.execute(
+                "UPDATE backroom.lane SET pointer_at = pointer_at - interval '1 minute' WHERE scope = 'b'"
+            )
 
         with ThreadPoolExecutor(2) as pool, psycopg.connect(database_url) as holder:
             holder.execute("SELECT FROM backroom.category WHERE name = 'stock' FOR NO KEY UPDATE")
-            second = pool.submit(pause, "b")
-            wait.until(lambda: _waiting(database_url) == 1, 10, "one to wait")
-            first = pool.submit(pause, "a")
+            repair = pool.submit(ledger.repair, database, 30)
+            wait.until(lambda: _waiting(database_url) == 1, 10, "the repair to wait")
+            pause = pool.submit(
+                partial(ledger.pause, database, kind="shop", name="a", cause="x", who="race", probe_seconds=None)
+            )
             wait.until(lambda: _waiting(database_url) == 2, 10, "both to wait")
             holder.commit()
-            first.result(20)
-            second.result(20)
+            repair.result(20)
+            pause.result(20)
     assert kit.broken_invariants(database_url) == {}
 
 
