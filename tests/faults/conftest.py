@@ -22,9 +22,9 @@ def lab(services: Services, database_url: str, amqp_url: str, tmp_path: Path) ->
     assert broken_invariants(database_url) == {}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def own_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A RabbitMQ and PostgreSQL for the tests of one module, which may stop them."""
+    """A RabbitMQ and PostgreSQL that the tests of the lab may stop; the next one finds them running again."""
     root = tmp_path_factory.mktemp("services")
     runner.up(root, lambda _: None)
     try:

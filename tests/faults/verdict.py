@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
@@ -117,10 +118,12 @@ def leaked_connections(house: Installation, management_url: str, living: Sequenc
             leaked.append(f"{row['n']} database connections of a worker that is gone")
         elif row["n"] > most:
             leaked.append(f"{row['n']} database connections of one worker, {most} are allowed")
+    virtual_host = unquote(urlsplit(house.amqp_url).path.removeprefix("/")) or "/"
     with httpx.Client(base_url=management_url, auth=_login(house.amqp_url)) as client:
         for each in client.get("/api/connections").raise_for_status().json():
             name = str(each.get("client_properties", {}).get("connection_name", each.get("user_provided_name", "")))
-            if name.startswith(("worker ", "relay ")) and not any(worker in name for worker in living):
+            ours = each.get("vhost") == virtual_host and name.startswith(("worker ", "relay "))
+            if ours and not any(worker in name for worker in living):
                 leaked.append(f"broker connection {name}")
     return leaked
 
