@@ -41,6 +41,8 @@ LONGEST_SLEEP_SECONDS: Final = 5.0
 """Whoever must wait longer gives the worker back (design D5)."""
 CALL_SECONDS: Final = 60.0
 """No new try of a call starts later than this."""
+SHOP_AWAY: Final = "shop_away"
+"""Code of the trouble that nobody answers at the shop's address."""
 READ_TRIES: Final = 6
 THROTTLED_TRIES: Final = 10
 FIRST_BACKOFF_SECONDS: Final = 1.0
@@ -287,7 +289,7 @@ class ShopApi:
             if answer.timed_out:
                 raise ShopTimedOut("shop_timed_out", message)
             if answer.away:
-                raise _needs_attention("shop_away", self.shop, message)
+                raise _needs_attention(SHOP_AWAY, self.shop, message)
             raise RetryLater("shop_broken", message)
         self._wait(pause, deadline)
 
@@ -370,14 +372,14 @@ class ShopApi:
 
 def _needs_attention(code: str, shop: Shop, trouble: str) -> NeedsAttention:
     message = f"{shop.code}: {trouble}; {_WAY_OUT[code]}"
-    if code == "shop_away":
+    if code == SHOP_AWAY:
         return NeedsAttention(code, message, Scope.SHOP, AWAY_PROBE_SECONDS)
     return NeedsAttention(code, message, Scope.SHOP)
 
 
 _WAY_OUT: Final[Mapping[str, str]] = {
     "token_refused": "install the app again or set a new token with `backroom shops set`",
-    "shop_away": "its jobs wait and are tried again by themselves; https://status.shopify.com may tell more",
+    SHOP_AWAY: "its jobs wait and are tried again by themselves; https://status.shopify.com may tell more",
     "not_connected": "set one with `backroom shops set`",
     "shop_suspended": "settle it in the Shopify admin",
     "shop_security": "ask Shopify's support why, then resume the shop",

@@ -9,7 +9,7 @@ from typing import Final
 from schemas.catalogue import ReportName
 from worker.errors import BackroomError, RetryLater
 from worker.model.shop import Shop
-from worker.shopify.client import API_VERSION, ShopApi
+from worker.shopify.client import API_VERSION, SHOP_AWAY, ShopApi
 from worker.shopify.documents import operation
 
 API_VERSION_ENDS: Final = datetime(2027, 10, 16, 15, tzinfo=UTC)
@@ -84,7 +84,7 @@ def test_connection(api: ShopApi, now: datetime) -> ConnectionReport:
     try:
         data = api.execute(operation("ShopInfo"))
     except BackroomError as error:
-        answered = not isinstance(error, RetryLater)
+        answered = not isinstance(error, RetryLater) and error.code != SHOP_AWAY
         return ConnectionReport(shop.code, shop.api_url, (Finding(Level.TROUBLE, error.message),), answered=answered)
     store = data.values["shop"]
     granted = {scope["handle"] for scope in data.values["currentAppInstallation"]["accessScopes"]}
