@@ -22,7 +22,7 @@ from worker.database import ledger
 from worker.database.pool import Database
 
 THREADS = 8
-SECONDS = float(os.environ.get("BACKROOM_RACE_SECONDS", "8"))
+SECONDS = float(os.environ.get("BACKROOM_RACE_SECONDS", "6"))
 SHOPS = tuple(f"shop-{n}" for n in range(60))
 """The first few are at work from the start; the lanes of the others come into being while shops are paused."""
 

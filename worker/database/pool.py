@@ -1,6 +1,7 @@
 """The one way to a database connection: a pool whose sessions keep the house rules (design 4.1)."""
 
 import select
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,8 @@ ACQUIRE_SECONDS = 30
 RECONNECT_SECONDS = 5
 """The pool's own attempts double their pauses; after so long it gives up, and whoever asks next starts them anew.
 Otherwise a database that was away for minutes would stay unused for minutes after its return."""
+ASK_AGAIN_SECONDS = 3
+"""How long one who waits for a connection waits before it asks anew."""
 
 
 class Database:
@@ -70,12 +73,27 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection[DictRow]]:
-        """One transaction: committed at the end of the block, rolled back on an error."""
+        """One transaction: committed at the end of the block, rolled back on an error.
+
+        Raises:
+            Unreachable: no connection could be had in time.
+        """
+        connection = self._acquire()
         try:
-            with self._pool.connection() as connection:
+            with connection:
                 yield connection
-        except PoolTimeout as error:
-            raise unreachable(self.url, error) from error
+        finally:
+            self._pool.putconn(connection)
+
+    def _acquire(self) -> Connection[DictRow]:
+        """Asks again and again: whoever only waits would not notice that the database is back (`RECONNECT_SECONDS`)."""
+        end = time.monotonic() + self._pool.timeout
+        while True:
+            try:
+                return self._pool.getconn(max(0.0, min(ASK_AGAIN_SECONDS, end - time.monotonic())))
+            except PoolTimeout as error:
+                if time.monotonic() >= end:
+                    raise unreachable(self.url, error) from error
 
     @contextmanager
     def statements(self) -> Iterator[Connection[DictRow]]:
