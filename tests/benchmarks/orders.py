@@ -27,6 +27,8 @@ def measure_latency(place: Place) -> Findings:
     """Row d."""
     orders = place.scaled(60, 10)
     with _house(place) as house, house.webhooks(), house.worker():
+        # Orders one after the other drain a small bucket; on an idle system it is full.
+        house.simulator.set_bucket(SHOP, maximum=20_000, restore_rate=1_000)
         house.simulator.subscribe(SHOP, _door(house), topics=["ORDERS_CREATE"])
         with psycopg.connect(house.database_url, autocommit=True) as books:
             _one_order(house, books, 0)  # what is loaded at first use is not what an order takes
@@ -38,7 +40,8 @@ def measure_latency(place: Place) -> Findings:
         ),
         (
             f"d: {orders} orders one after the other through `backroom webhooks` and `backroom worker` (4 threads), "
-            f"shop without latency; longest {max(took):.0f} ms; from the shop's order to the commit of its document",
+            f"shop without latency, its bucket of points never empty; longest {max(took):.0f} ms; from the order "
+            "to the commit of its document",
         ),
     )
 

@@ -28,7 +28,13 @@ class _Run:
         while self.sent < self.count and self.sent - self.confirmed < self.window:
             self.sent += 1
             properties = pika.BasicProperties(
-                content_type="application/cloudevents+json", delivery_mode=2, message_id=str(self.sent)
+                content_type="application/cloudevents+json",
+                delivery_mode=2,
+                correlation_id=str(self.sent),
+                message_id=str(self.sent),
+                timestamp=int(time.time()),
+                type="sync.requested.v1",
+                app_id="backroom",
             )
             self.channel.basic_publish("", self.queue, self.body, properties, mandatory=True)
 
