@@ -80,8 +80,8 @@ class Lab:
         )
 
     @contextmanager
-    def worker(self, name: str = "worker") -> Iterator[Member]:
-        """A trial worker that has begun to consume, on lines of its own."""
+    def worker(self, name: str = "worker", *, consuming: bool = True) -> Iterator[Member]:
+        """A trial worker on lines of its own; `consuming` waits until it takes jobs, which one may not live to say."""
         with ExitStack() as stack:
             to_database = stack.enter_context(proxied(self.database_url))
             to_broker = stack.enter_context(proxied(self.amqp_url))
@@ -90,7 +90,8 @@ class Lab:
             process = stack.enter_context(processes.started(argv, environment, self.folder / f"{name}.log"))
             member = Member(name, process, to_database, to_broker)
             stack.callback(member.go_on)  # else it could not hear that it should end
-            process.wait_for_output("worker_started", 60)
+            if consuming:
+                process.wait_for_output("worker_started", 60)
             yield member
 
     def publish(self, requests: Iterable[SyncRequest]) -> None:

@@ -59,7 +59,7 @@ def test_the_third_crash_in_a_row_is_poison_and_the_line_goes_on(lab: Lab) -> No
     lab.publish([a_trial("e1", "poison", shop="north"), a_trial("e2", "innocent", shop="north")])
     deaths = 0
     while deaths < 3:
-        with lab.worker(f"victim-{deaths}") as victim:
+        with lab.worker(f"victim-{deaths}", consuming=False) as victim:
             assert victim.process.wait(40) == -signal.SIGKILL
         deaths += 1
     with lab.worker("survivor") as survivor:
