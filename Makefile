@@ -34,7 +34,9 @@ demo: setup ## See it work: private services, a simulated shop, orders becoming 
 
 .PHONY: test
 test: lint ## Check everything from nothing: services, lint, types, architecture, all tests
-	@$(BIN)/python -m pytest
+	@# Most tests wait for processes and timers: three files at a time. Faults are timed, so they run alone.
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/faults
+	@$(BIN)/python -m pytest tests/faults
 
 .PHONY: check
 check: lint unit ## The quick half of `test`: format, lint, types, imports, unit tests; no services

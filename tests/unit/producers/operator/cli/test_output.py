@@ -94,7 +94,9 @@ def test_no_rows_are_an_empty_array_for_programs_and_a_word_on_stderr_for_people
     assert capsys.readouterr() == ("", "no jobs\n")
 
 
-def test_long_rows_are_not_cut_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_rows_are_not_cut_in_a_pipe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+
     output.print_listing([{"name": "x" * 300, "count": 1}], COLUMNS, as_json=False)
 
     assert "x" * 300 in capsys.readouterr().out
