@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from schemas.catalogue import ReportName
 from schemas.wire import VERSIONS, Versions
+from tests.support import wait
 from worker import actors
 from worker.broker.broker import SyncBroker
 from worker.broker.engine import build_worker
@@ -75,3 +76,9 @@ def working(
         upkeep.start()
         stack.callback(upkeep.stop)
         yield broker
+        wait.until(lambda: not _unsettled(broker), 20, "the worker to settle what was delivered to it")
+
+
+def _unsettled(broker: SyncBroker) -> bool:
+    """Whether something fetched is neither acknowledged nor returned: stopping would return what nobody began."""
+    return any(consumer._unsettled for consumer in broker._consumers)
